@@ -1,0 +1,24 @@
+"""A few photos of a person and anything that moves become a talking head.
+
+Anything that moves becomes a `Motion`; anybody with a few photos becomes an `Avatar`; an `Avatar` renders a `Motion`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from talkinghead.errors import UserError
+    from talkinghead.motion import Motion
+    from talkinghead.portrait.avatar import Avatar
+
+__version__ = "0.1.0"
+__all__ = ["Avatar", "Motion", "UserError", "__version__"]
+
+_HOMES = {"Avatar": "talkinghead.portrait.avatar", "Motion": "talkinghead.motion", "UserError": "talkinghead.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import talkinghead` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'talkinghead' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

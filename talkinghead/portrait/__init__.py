@@ -1,0 +1,1 @@
+"""The few-shot head (Zakharov et al. 2019)."""
