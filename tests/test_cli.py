@@ -1,0 +1,116 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+import time
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+
+import talkinghead
+from talkinghead import cli
+from talkinghead.errors import UserError
+
+HEAVY = ("torch", "cv2", "numpy", "av", "typer", "jsonargparse", "pytorch_lightning")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "talkinghead", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def replace_command(monkeypatch: pytest.MonkeyPatch, main) -> None:
+    monkeypatch.setattr(cli, "import_module", lambda name: SimpleNamespace(main=main))
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_answer_in_half_a_second(option):
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        answer = run(option)
+        seconds.append(time.perf_counter() - start)
+        assert answer.returncode == 0
+        assert answer.stdout
+    assert min(seconds) < 0.5
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, talkinghead.cli as cli; cli.main(['--help']); cli.main(['--version']);"
+        f"sys.exit(', '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.stderr.strip() == ""
+
+
+def test_help_names_every_command(capsys):
+    cli.main([])
+    page = capsys.readouterr().out
+    assert all(f"  {verb} " in page for verb in cli.COMMANDS)
+
+
+def test_version_is_the_package_version(capsys):
+    cli.main(["--version"])
+    assert capsys.readouterr().out == f"talkinghead {talkinghead.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("verb", "meant"), [("renact", "reenact"), ("finetune", "fine-tune"), ("metatrain", "meta-train")]
+)
+def test_unknown_verb_is_answered_with_the_nearest_one(verb, meant):
+    answer = run(verb)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr == f"error: there is no verb {verb!r}; did you mean {meant!r}?\n"
+
+
+def test_unknown_verb_without_a_near_one_lists_the_verbs():
+    sentence = cli.unknown_verb("xyzzy")
+    assert all(verb in sentence for verb in cli.COMMANDS)
+
+
+def test_user_error_is_one_sentence_and_exit_2(monkeypatch, capsys):
+    def refuse(argv):
+        raise UserError(f"{argv[0]} does not exist; name a video")
+
+    replace_command(monkeypatch, refuse)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["reenact", "missing.mp4"])
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "error: missing.mp4 does not exist; name a video\n"
+
+
+def test_interrupt_is_exit_130(monkeypatch):
+    def interrupt(argv):
+        raise KeyboardInterrupt
+
+    replace_command(monkeypatch, interrupt)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["prepare"])
+    assert exit_info.value.code == 130
+
+
+def test_command_gets_what_follows_its_verb(monkeypatch):
+    seen = []
+    replace_command(monkeypatch, seen.extend)
+    cli.main(["fine-tune", "a.jpg", "-o", "a.avatar.safetensors"])
+    assert seen == ["a.jpg", "-o", "a.avatar.safetensors"]
+
+
+@pytest.mark.parametrize("verb", cli.COMMANDS)
+def test_every_command_has_a_module_with_a_main(verb):
+    module = import_module("talkinghead.commands." + verb.replace("-", "_"))
+    assert callable(module.main)
+
+
+@pytest.mark.parametrize("name", talkinghead.__all__)
+def test_public_names_are_there(name):
+    assert getattr(talkinghead, name)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Puppet'"):
+        talkinghead.Puppet
