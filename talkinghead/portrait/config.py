@@ -1,0 +1,73 @@
+"""Sizes of the few-shot head."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from talkinghead.errors import UserError
+
+LARGEST_DOWN_ATTENTION = 32
+LARGEST_UP_ATTENTION = 64
+
+
+@dataclass(frozen=True)
+class PortraitConfig:
+    """Sizes shared by the embedder, the generator and the discriminator.
+
+    Raises:
+        UserError: if the frame size is not a power of two from 32 up, or a width is not positive.
+
+    References:
+        Zakharov et al. 2019, section 4 and the layer tables of the authors' published code.
+    """
+
+    size: int = 256
+    """Side of the frames, pixels."""
+    min_channels: int = 64
+    """Channels at full resolution."""
+    max_channels: int = 512
+    """Most channels of any layer."""
+    embedding_dim: int = 512
+    """Length of the identity embedding, N in the paper."""
+    down_blocks: int = 4
+    """Downsampling blocks of the generator; as many upsampling blocks follow."""
+    embedder_blocks: int = 6
+    """Downsampling blocks of the embedder and the discriminator."""
+    residual_blocks: int = 4
+    """Residual blocks at the generator's bottleneck: 4 gives the paper's 38 M parameters, 5 does not."""
+    attention: bool = True
+    """Self-attention at 32 x 32 on the way down and 64 x 64 on the way up."""
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size & (self.size - 1):
+            raise UserError(f"portrait.size is {self.size}; take a power of two from 32 up, such as 128 or 256")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "attention" and value < 1:
+                raise UserError(f"portrait.{field.name} is {value}; it must be at least 1")
+
+    def channels(self, level: int) -> int:
+        """Channels after ``level`` halvings of the frame, counted from 0 at the first block's output."""
+        return min(self.min_channels * 2**level, self.max_channels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sizes as plain numbers, for a file's header."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PortraitConfig":
+        """Sizes read from a file's header.
+
+        Raises:
+            UserError: if a name is unknown.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise UserError(f"the file's portrait sizes name {', '.join(unknown)}, which this version does not know")
+        return cls(**values)
+
+
+PAPER = PortraitConfig()
+"""256 x 256, 64 to 512 channels, self-attention: the paper's sizes."""
+
+LIGHT = PortraitConfig(size=128, min_channels=32, max_channels=192, embedding_dim=192, attention=False)
+"""The same layout, narrower: two CPU cores render it in real time."""

@@ -1,0 +1,125 @@
+"""The meta-learned head: three networks, saved as one file."""
+
+import copy
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from talkinghead.errors import UserError
+from talkinghead.media.files import atomic_path
+from talkinghead.portrait.config import PortraitConfig
+from talkinghead.portrait.discriminator import Discriminator
+from talkinghead.portrait.embedder import Embedder
+from talkinghead.portrait.generator import Generator
+from talkinghead.portrait.layers import SpectralWeight
+
+FORMAT = "talkinghead.head.1"
+_FOLD_ITERATIONS = 50
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class FewShotHead(nn.Module):
+    """Embedder, generator and discriminator of one size.
+
+    Args:
+        config: sizes.
+        spectral: spectral normalisation; off for folded weights.
+    """
+
+    def __init__(self, config: PortraitConfig, *, spectral: bool = True):
+        super().__init__()
+        self.config = config
+        self.embedder = Embedder(config, spectral=spectral)
+        self.generator = Generator(config, spectral=spectral)
+        self.discriminator = Discriminator(config, spectral=spectral)
+
+    def save(self, path: Path, provenance: dict[str, Any], *, overwrite: bool = False) -> None:
+        """Write the folded networks in half precision, with sizes and provenance in the file's header.
+
+        Raises:
+            UserError: if the file exists and ``overwrite`` is off.
+        """
+        tensors = {name: value.half().contiguous() for name, value in folded(self).state_dict().items()}
+        header = {
+            "format": FORMAT,
+            "portrait": json.dumps(self.config.to_dict()),
+            "provenance": json.dumps(provenance),
+        }
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            save_file(tensors, temporary, metadata=header)
+
+    @classmethod
+    def load(cls, path: Path) -> tuple["FewShotHead", dict[str, Any]]:
+        """The folded head in single precision and evaluation mode, and its provenance.
+
+        Raises:
+            UserError: if the file is missing, is not a head, or does not fit its own sizes.
+        """
+        tensors, header = read_safetensors(path, FORMAT, "a meta-learned head")
+        head = cls(PortraitConfig.from_dict(json.loads(header["portrait"])), spectral=False)
+        try:
+            head.load_state_dict({name: value.float() for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise UserError(f"{path} does not hold the tensors its sizes ask for; download or train it again") from error
+        return head.eval(), json.loads(header["provenance"])
+
+
+def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file of a given format; no code in the file can run.
+
+    Raises:
+        UserError: if the file is missing, unreadable or of another format.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; give the path of {what}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            found = header.get("format", "no format")
+            if found != expected:
+                raise UserError(f"{path} holds {found}, not {expected}; give the path of {what}")
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable safetensors file ({error}); give the path of {what}") from error
+
+
+def default_head_path() -> Path:
+    """The head that ships with the package.
+
+    Raises:
+        UserError: if this installation holds none.
+    """
+    path = Path(str(files("talkinghead") / "weights" / "light-128.head.safetensors"))
+    if not path.is_file():
+        raise UserError(f"{path} is missing; reinstall talkinghead, or give a head with --head FILE")
+    return path
+
+
+def folded(network: Network) -> Network:
+    """A copy whose weights are already divided by their largest singular values: the same function, fewer steps."""
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        for module in twin.modules():
+            if isinstance(module, SpectralWeight) and module.spectral:
+                module.iterate(_FOLD_ITERATIONS)
+                module.weight.copy_(module.effective())
+                module.spectral = False
+                del module.u, module.v
+    return twin
+
+
+def respectral(network: Network) -> Network:
+    """A copy with spectral normalisation switched on again, for training to go on from folded weights."""
+    twin = copy.deepcopy(network)
+    for module in twin.modules():
+        if isinstance(module, SpectralWeight) and not module.spectral:
+            module.add_spectral()
+            module.iterate(_FOLD_ITERATIONS)
+    return twin

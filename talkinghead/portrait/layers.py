@@ -1,0 +1,230 @@
+"""Layers of the few-shot head, written so that a CPU spends its time in convolutions that are needed.
+
+A 3 x 3 convolution that follows a nearest-neighbour upsampling, or comes before an average pooling, is one
+4 x 4 convolution of stride 2 with the same result and 2.25 times fewer multiplications.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+EPSILON = 1e-4
+_WARM_UP = 15
+
+Resample = Literal["same", "down", "up"]
+
+
+class SpectralWeight(nn.Module):
+    """A weight divided by its largest singular value, which power iteration tracks.
+
+    Args:
+        shape: of the weight; the first axis holds the outputs.
+        spectral: off for folded networks, whose weights are already divided.
+
+    References:
+        Miyato et al. 2018, Spectral normalization for generative adversarial networks; eps as in the authors' code.
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, *shape: int, spectral: bool = True):
+        super().__init__()
+        self.spectral = False
+        self.weight = nn.Parameter(torch.empty(*shape))
+        nn.init.orthogonal_(self.weight)
+        if len(shape) == 4:
+            self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
+        if spectral:
+            self.add_spectral()
+
+    def add_spectral(self) -> None:
+        """Switch spectral normalisation on, with singular vectors found from a random start."""
+        self.spectral = True
+        self.register_buffer("u", F.normalize(torch.randn(self.weight.shape[0], device=self.weight.device), dim=0))
+        self.register_buffer("v", torch.zeros(self.weight[0].numel(), device=self.weight.device))
+        self.iterate(_WARM_UP)
+
+    def _matrix(self) -> Tensor:
+        # The singular values do not depend on the order of the columns; this order needs no copy.
+        weight = self.weight.detach()
+        return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
+
+    @torch.no_grad()
+    def iterate(self, times: int = 1) -> None:
+        """Refine the estimate of the leading singular vectors."""
+        matrix = self._matrix()
+        u = self.u
+        for _ in range(times):
+            v = F.normalize(matrix.T @ u, dim=0, eps=EPSILON)
+            u = F.normalize(matrix @ v, dim=0, eps=EPSILON)
+        self.u, self.v = u, v
+
+    def effective(self) -> Tensor:
+        """The weight that the network uses."""
+        if not self.spectral:
+            return self.weight
+        if self.training and self.weight.requires_grad:
+            self.iterate()
+        v = self.v
+        if self.weight.ndim == 4:
+            out, inner, height, width = self.weight.shape
+            v = v.view(height, width, inner).permute(2, 0, 1)
+        sigma = (self.u @ (self.weight * v).flatten(1).sum(1)).clamp_min(EPSILON)
+        return self.weight / sigma
+
+
+def _box(weight: Float[Tensor, "o i 3 3"]) -> Float[Tensor, "o i 4 4"]:
+    """Full correlation of a 3 x 3 kernel with a 2 x 2 box of ones."""
+    rows = F.pad(weight, (0, 0, 0, 1)) + F.pad(weight, (0, 0, 1, 0))
+    return F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
+
+
+class Conv(SpectralWeight):
+    """A convolution with 'same' zero padding, alone or fused with the resampling beside it.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side, 1 or 3.
+        bias: learn a bias.
+        resample: "down" pools the result 2 x 2 by its mean; "up" doubles the input by nearest neighbour first.
+        spectral: spectral normalisation.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        bias: bool = True,
+        resample: Resample = "same",
+        spectral: bool = True,
+    ):
+        super().__init__(outputs, inputs, kernel, kernel, spectral=spectral)
+        self.resample = resample
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.frozen_kernel: Tensor | None = None
+
+    def kernel(self) -> Tensor:
+        """The kernel as it is applied: normalised, and fused with the resampling."""
+        weight = self.effective()
+        if self.resample == "same" or weight.shape[-1] == 1:
+            return weight
+        if self.resample == "down":
+            return _box(weight) / 4
+        return _box(weight.flip(2, 3)).transpose(0, 1)
+
+    def freeze(self, dtype: torch.dtype) -> None:
+        """Keep the kernel ready in ``dtype``, for rendering; training afterwards would not see changed weights."""
+        self.frozen_kernel = self.kernel().detach().to(dtype).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h2 w2"]:
+        kernel = self.kernel() if self.frozen_kernel is None else self.frozen_kernel
+        kernel = kernel.to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if kernel.shape[-1] == 1:  # a 1 x 1 convolution commutes with both resamplings: do it where it is cheap
+            if self.resample == "down":
+                x = F.avg_pool2d(x, 2)
+            x = F.conv2d(x, kernel, bias)
+            return F.interpolate(x, scale_factor=2.0, mode="nearest") if self.resample == "up" else x
+        if self.resample == "up":
+            return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
+        return F.conv2d(x, kernel, bias, stride=2 if self.resample == "down" else 1, padding=1)
+
+
+class Linear(SpectralWeight):
+    """A fully connected layer with spectral normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, *, spectral: bool = True):
+        super().__init__(outputs, inputs, spectral=spectral)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Float[Tensor, "b i"]) -> Float[Tensor, "b o"]:
+        return F.linear(x.float(), self.effective(), self.bias)
+
+
+def _sum_over_space(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+    return x.permute(0, 2, 3, 1).flatten(1, 2).sum(1, dtype=torch.float32)[:, :, None, None]
+
+
+class _NormScaleRelu(torch.autograd.Function):
+    """relu(instance_norm(x) * scale + shift), with scale and shift for each sample and channel.
+
+    PyTorch has no such kernel that keeps the channels-last layout; group normalisation with one channel a group has.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        b, c, h, w = x.shape
+        # The half-precision kernel is slow on small maps.
+        wide = x.float() if x.dtype == torch.bfloat16 and h * w <= 256 and x.device.type == "cpu" else x
+        normed, _, rstd = torch.native_group_norm(wide, None, None, b, c, h * w, c, EPSILON)
+        normed = normed.to(x.dtype)
+        y = torch.addcmul(shift.to(x.dtype), normed, scale.to(x.dtype)).relu_()
+        ctx.save_for_backward(normed, y, rstd, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+        normed, y, rstd, scale = ctx.saved_tensors
+        count = normed.shape[2] * normed.shape[3]
+        gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+        d_shift = _sum_over_space(gradient)
+        d_scale = _sum_over_space(gradient * normed)
+        slope = scale.float() * rstd.float()[:, :, None, None]
+        dx = torch.addcmul(
+            (-slope * d_shift / count).to(normed.dtype), normed, (-slope * d_scale / count).to(normed.dtype)
+        )
+        dx.addcmul_(gradient, slope.to(normed.dtype))
+        return dx, d_scale.to(scale.dtype), d_shift.to(scale.dtype)
+
+
+def norm_scale_relu(
+    x: Float[Tensor, "b c h w"], scale: Float[Tensor, "b c"], shift: Float[Tensor, "b c"]
+) -> Float[Tensor, "b c h w"]:
+    """Adaptive instance normalisation followed by a ReLU.
+
+    References:
+        Huang and Belongie 2017, Arbitrary style transfer in real time with adaptive instance normalization.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    return _NormScaleRelu.apply(x, scale[:, :, None, None], shift[:, :, None, None])
+
+
+class InstanceNormRelu(nn.Module):
+    """Instance normalisation with learnt scale and shift, followed by a ReLU."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        rows = x.shape[0]
+        return norm_scale_relu(x, self.weight.expand(rows, -1), self.bias.expand(rows, -1))
+
+
+class SelfAttention(nn.Module):
+    """Self-attention over the positions of a map, added with a weight that starts at zero.
+
+    References:
+        Zhang et al. 2019, Self-attention generative adversarial networks.
+    """
+
+    def __init__(self, channels: int, *, spectral: bool = True):
+        super().__init__()
+        inner = max(1, channels // 8)
+        self.query = Conv(channels, inner, kernel=1, bias=False, spectral=spectral)
+        self.key = Conv(channels, inner, kernel=1, bias=False, spectral=spectral)
+        self.value = Conv(channels, channels, kernel=1, bias=False, spectral=spectral)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        query, key, value = (layer(x).flatten(2).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return x + self.gamma.to(x.dtype) * mixed.transpose(1, 2).reshape(x.shape)
