@@ -1,0 +1,152 @@
+"""Shards: tracks of faces as a litdata dataset, one sample a track."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from talkinghead.errors import UserError
+from talkinghead.media.image import decode_jpeg
+
+INDEX = "index.json"
+TRACKS = "tracks.json"
+"""Beside litdata's index: identity, video, track number and frames of each sample, so that lists need no decoding."""
+
+CHUNK_BYTES = 64_000_000
+SAFE_FORMATS = ("bytes", "int", "numpy", "no_header_numpy")
+"""litdata's serializers that are ours to read. Among the others is pickle, which runs what it reads."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face over time: frames (decoded on demand) and what is known of each."""
+
+    jpegs: bytes
+    offsets: Int[np.ndarray, " t1"]
+    landmarks: Float[np.ndarray, "t 68 2"]
+    """Fractions of the crop's side."""
+    confidence: Float[np.ndarray, " t"]
+    times: Float[np.ndarray, " t"]
+    """Seconds in the source video."""
+    identity: str
+    video: str
+    """The source, relative to the folder that was prepared."""
+    track: int
+    """Which track of that video."""
+    side: int
+    """Pixels."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def frames(self, indices: Iterable[int] | None = None) -> UInt8[np.ndarray, "n s s 3"]:
+        """The frames at `indices` (default: all)."""
+        chosen = range(len(self)) if indices is None else indices
+        pictures = [decode_jpeg(self.jpegs[self.offsets[i] : self.offsets[i + 1]]) for i in chosen]
+        return np.stack(pictures) if pictures else np.zeros((0, self.side, self.side, 3), np.uint8)
+
+    def to_sample(self) -> dict[str, Any]:
+        """As litdata stores it. Texts are UTF-8 bytes, because litdata takes a string that names a file for the file."""
+        return {
+            "jpegs": self.jpegs,
+            "offsets": self.offsets.astype(np.int64),
+            "landmarks": self.landmarks.astype(np.float32),
+            "confidence": self.confidence.astype(np.float32),
+            "times": self.times.astype(np.float64),
+            "identity": self.identity.encode(),
+            "video": self.video.encode(),
+            "track": int(self.track),
+            "side": int(self.side),
+        }
+
+    @classmethod
+    def from_sample(cls, sample: dict[str, Any]) -> "Track":
+        """The inverse of `to_sample`."""
+        texts = {name: bytes(sample[name]).decode() for name in ("identity", "video")}
+        return cls(**{**sample, **texts})
+
+
+class Shards(Sequence[Track]):
+    """A folder of shards, read one track at a time. May be handed to other processes: each opens the files for itself."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the folder.
+
+        Raises:
+            UserError: if it is not a folder of shards, or holds formats that are not safe to read.
+        """
+        self.path = Path(path)
+        try:
+            index = json.loads((self.path / INDEX).read_text())
+            self.about: list[dict[str, Any]] = json.loads((self.path / TRACKS).read_text())
+            formats = index["config"]["data_format"]
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path}: no shards here ({Path(error.filename).name} is missing); run `talkinghead prepare`.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path}: the shards' index is damaged ({error}); run `talkinghead prepare` again.") from error
+        for name in formats:
+            if name.split(":")[0] not in SAFE_FORMATS:
+                raise UserError(f"{self.path}: the shards hold {name!r}, which is not safe to read; use shards made by `prepare`.")
+        self._reader: Any = None
+        self._reader_process = 0
+
+    @property
+    def identities(self) -> list[str]:
+        """Who each track shows."""
+        return [entry["identity"] for entry in self.about]
+
+    def __len__(self) -> int:
+        return len(self.about)
+
+    @overload
+    def __getitem__(self, i: int) -> Track: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Track]: ...
+    def __getitem__(self, i: int | slice) -> Track | list[Track]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"track {i} of {len(self)}")
+        return Track.from_sample(self._open()[i % len(self)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+    def _open(self) -> Any:
+        if self._reader is None or self._reader_process != os.getpid():
+            from litdata import StreamingDataset
+
+            self._reader = StreamingDataset(str(self.path))
+            self._reader_process = os.getpid()
+        return self._reader
+
+
+def write_shards(tracks: Iterator[Track], folder: Path, *, chunk_bytes: int = CHUNK_BYTES) -> int:
+    """Write tracks as shards into a new folder; the same tracks give the same bytes. Gives their number."""
+    from litdata.streaming.writer import BinaryWriter
+
+    writer = BinaryWriter(str(folder), chunk_bytes=chunk_bytes)
+    about = []
+    for number, track in enumerate(tracks):
+        writer[number] = track.to_sample()
+        about.append({"identity": track.identity, "video": track.video, "track": track.track, "frames": len(track)})
+    writer.done()
+    writer.merge(1)
+    (folder / TRACKS).write_text(json.dumps(about, indent=0))
+    _date_by_content(folder / INDEX)
+    return len(about)
+
+
+def _date_by_content(path: Path) -> None:
+    """litdata names its caches after the time in the index: put a hash of the index there, so that equal shards are equal."""
+    index = json.loads(path.read_text())
+    index.pop("updated_at", None)
+    text = json.dumps(index, sort_keys=True)
+    index["updated_at"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(index, sort_keys=True))

@@ -1,0 +1,45 @@
+"""Files written whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from talkinghead.errors import UserError
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when the block ends well, and is removed when it does not.
+
+    The temporary name keeps the suffix, so that writers which go by it choose the right format. The folder is made if
+    need be. Works for a file or a folder.
+
+    Raises:
+        UserError: if `path` exists and `overwrite` is false, or its folder cannot be made.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite=overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made ({error.strerror}); choose another output.") from error
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{uuid4().hex[:8]}{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise UserError if `path` exists and may not be overwritten. For commands: call it before the work starts."""
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists; give another output or --overwrite.")

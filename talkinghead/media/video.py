@@ -1,0 +1,220 @@
+"""Videos <-> frames, streaming."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+
+from talkinghead.errors import UserError
+
+DEFAULT_FPS = Fraction(25)
+"""Taken where a file does not say how fast it is."""
+
+FASTEST_FPS = 480
+"""A rate above this is a time base given as a rate, not a camera's."""
+
+PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says about its video."""
+
+    path: Path
+    width: int
+    """Pixels, after rotation."""
+    height: int
+    """Pixels, after rotation."""
+    fps: Fraction
+    """Frames a second: the average, where the rate varies."""
+    frames: int | None
+    """How many frames the header promises; None where it does not say."""
+    seconds: float | None
+    """How long the header says it lasts; None where it does not say."""
+    has_sound: bool
+
+
+def probe(path: Path) -> VideoInfo:
+    """What the file's header and first frame say.
+
+    Raises:
+        UserError: if the file is absent, empty, not a video, or holds no frame that can be decoded.
+    """
+    with open_video(path) as (container, stream):
+        first = next(timed_frames(container, stream), None)
+        if first is None:
+            raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
+        width, height = first[1].width, first[1].height
+        if first[1].rotation % 180:
+            width, height = height, width
+        seconds = None
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        elif container.duration:
+            seconds = container.duration / av.time_base
+        return VideoInfo(
+            path=Path(path),
+            width=width,
+            height=height,
+            fps=stream_fps(stream),
+            frames=stream.frames or None,
+            seconds=seconds,
+            has_sound=bool(container.streams.audio),
+        )
+
+
+def read_frames(
+    path: Path,
+    *,
+    fps: Fraction | None = None,
+    max_side: int | None = None,
+    colour: Literal["rgb", "grey"] = "rgb",
+    repeat: bool = True,
+    threads: int = 1,
+) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
+    """The frames of a video in order, upright, at a constant rate, one at a time.
+
+    A video whose rate varies is brought to a constant one: each tick shows the frame that a player would show then,
+    or the next where that is less than half a frame away. Only frames that are shown are converted.
+
+    Args:
+        path: the video.
+        fps: frames a second wanted; None for the file's own (average) rate.
+        max_side: frames are shrunk so that the longer side is at most this, pixels.
+        colour: "rgb" gives (h, w, 3); "grey" the brightness alone, (h, w), which is several times cheaper.
+        repeat: show a frame again where the source has no new one for a tick; if false such ticks are left out.
+        threads: of the decoder.
+
+    Yields:
+        (seconds from the first frame, frame).
+
+    Raises:
+        UserError: if the file is unreadable. One that breaks off gives the frames before the break.
+    """
+    with open_video(path, threads=threads) as (container, stream):
+        own_step = 1 / stream_fps(stream)
+        step = 1 / fps if fps else own_step
+        early = min(own_step, step) / 2
+        tick = 0
+        held: av.VideoFrame | None = None
+        until = Fraction(0)
+        for at, frame in timed_frames(container, stream):
+            until = at + own_step - early
+            if held is not None:
+                end = math.ceil((at - early) / step)
+                yield from _show(held, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+                tick = max(tick, end)
+            held = frame
+        if held is None:
+            raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
+        end = max(math.ceil(until / step), 1)
+        yield from _show(held, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+
+
+def _show(
+    frame: av.VideoFrame, ticks: range, step: Fraction, *, colour: str, max_side: int | None, repeat: bool
+) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
+    if not ticks:
+        return
+    array = to_array(frame, colour=colour, max_side=max_side)
+    for tick in ticks if repeat else ticks[:1]:
+        yield float(tick * step), array
+
+
+@contextmanager
+def open_video(path: Path, *, threads: int = 1) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its first moving video stream (a cover picture is not one).
+
+    Raises:
+        UserError: if the file is absent, empty, unreadable or has no video stream.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file.")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: the file is empty (0 bytes).")
+    try:
+        container = av.open(str(path), metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a media file that can be opened ({_reason(error)}).") from error
+    with container:
+        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not streams:
+            raise UserError(f"{path}: there is no video stream in it.")
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise UserError(f"{path}: no decoder for its video is installed.")
+        stream.thread_type = "AUTO" if threads > 1 else "NONE"
+        stream.thread_count = threads
+        yield container, stream
+
+
+def timed_frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+    """Each frame that can be decoded with its time in seconds from the first; times rise strictly.
+
+    Damaged packets are skipped; a file that breaks off ends there.
+    """
+    own_step = 1 / stream_fps(stream)
+    start: Fraction | None = None
+    last = -own_step
+    for frame in _decodable(container, stream):
+        if frame.pts is None or frame.time_base is None:
+            at = last + own_step
+        else:
+            absolute = frame.pts * frame.time_base
+            start = absolute if start is None else start
+            at = absolute - start
+        if at > last:
+            yield at, frame
+            last = at
+
+
+def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.error.FFmpegError, OSError):
+            return  # the file breaks off here
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            continue
+
+
+def to_array(
+    frame: av.VideoFrame, *, colour: str = "rgb", max_side: int | None = None
+) -> UInt8[np.ndarray, "h w *c"]:
+    """A decoded frame as an upright array: RGB (h, w, 3) or grey (h, w)."""
+    width, height = frame.width, frame.height
+    if max_side and max(width, height) > max_side:
+        scale = max_side / max(width, height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(array, turns)) if turns else array
+
+
+def stream_fps(stream: VideoStream) -> Fraction:
+    """The stream's own rate: the average where it is sane, else the guessed one, else 25."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= FASTEST_FPS:
+            return Fraction(rate)
+    return DEFAULT_FPS
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".") or type(error).__name__
