@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -34,6 +34,7 @@ class Face:
     """The detector's own; higher is surer. Not comparable between detectors."""
 
 
+@runtime_checkable
 class FaceDetector(Protocol):
     """What finds faces and landmarks. One is made for a run, not one a frame."""
 
