@@ -43,13 +43,13 @@ def mirror(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*t 68 
 
 def interocular(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*t"]:
     """Distance of the outer eye corners (points 36 and 45), in the unit of the landmarks."""
-    return np.linalg.norm(landmarks[..., 36, :] - landmarks[..., 45, :], axis=-1)
+    return np.asarray(np.linalg.norm(landmarks[..., 36, :] - landmarks[..., 45, :], axis=-1))
 
 
 def mouth_opening(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*t"]:
     """Mean height of the inner lips (pairs 61-67, 62-66, 63-65) over the interocular distance."""
     gaps = np.linalg.norm(landmarks[..., [61, 62, 63], :] - landmarks[..., [67, 66, 65], :], axis=-1)
-    return gaps.mean(-1) / np.maximum(interocular(landmarks), 1e-6)
+    return np.asarray(gaps.mean(-1) / np.maximum(interocular(landmarks), 1e-6))
 
 
 def eye_opening(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*t"]:
@@ -62,4 +62,4 @@ def eye_opening(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*
         landmarks[..., [37, 38, 43, 44], :] - landmarks[..., [41, 40, 47, 46], :], axis=-1
     )
     widths = np.linalg.norm(landmarks[..., [36, 42], :] - landmarks[..., [39, 45], :], axis=-1)
-    return lids.mean(-1) / np.maximum(widths.mean(-1), 1e-6)
+    return np.asarray(lids.mean(-1) / np.maximum(widths.mean(-1), 1e-6))
