@@ -1,0 +1,142 @@
+"""meta-train: shards in, a few-shot head out."""
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from talkinghead.errors import UserError
+
+if TYPE_CHECKING:
+    from talkinghead.data.episodes import EpisodeData
+    from talkinghead.portrait.meta_learning import MetaLearning
+
+log = logging.getLogger(__name__)
+
+_EXAMPLES = """
+Trains embedder, generator and discriminator on episodes from shards, and goes on where it stopped when the
+run's folder holds a checkpoint.
+
+examples:
+  talkinghead meta-train --config configs/small.yaml
+  talkinghead meta-train --config configs/small.yaml --run.steps 2000 --model.generator_lr 2e-4
+  talkinghead meta-train --config configs/voxceleb2.yaml --run.devices 8
+"""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where a run lives and how long it goes."""
+
+    folder: Path
+    """Checkpoint, head, logs and sheets; a checkpoint in it is resumed."""
+    steps: int = 100_000
+    """Batches to learn from, counted from the run's beginning."""
+    precision: str = "32-true"
+    """Lightning's precision: 32-true or bf16-mixed."""
+    accelerator: str = "auto"
+    devices: int = 1
+    threads: int = 0
+    """CPU threads; 0 leaves PyTorch's choice."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    sheet_every: int = 1000
+    """Steps between sample sheets and validation figures."""
+    validation_episodes: int = 64
+    log_every: int = 50
+    seed: int = 0
+    """Of the initial weights; episodes have their own in data.seed."""
+
+
+def main(argv: list[str]) -> None:
+    """Parse the configuration and train."""
+    import argparse
+
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+    from talkinghead.data.episodes import EpisodeData
+    from talkinghead.portrait.meta_learning import MetaLearning
+
+    class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """Keeps the examples' lines."""
+
+    parser = ArgumentParser(
+        prog="talkinghead meta-train", description=_EXAMPLES, formatter_class=Formatter, exit_on_error=False
+    )
+    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
+    parser.add_class_arguments(RunConfig, "run")
+    parser.add_class_arguments(EpisodeData, "data")
+    parser.add_class_arguments(MetaLearning, "model")
+    parser.link_arguments("model.portrait.size", "data.size")
+    parser.link_arguments("data.num_videos", "model.num_videos", apply_on="instantiate")
+    try:
+        settings = parser.parse_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"meta-train: {' '.join(str(error).split())}") from error
+    run = RunConfig(**settings.run.as_dict())
+    _prepare_process(run)
+    made = parser.instantiate_classes(settings)
+    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False))
+
+
+def _prepare_process(run: RunConfig) -> None:
+    """Settings that must be in place before a network is built."""
+    import torch
+    from pytorch_lightning import seed_everything
+
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    torch.set_float32_matmul_precision("high")
+    seed_everything(run.seed, verbose=False)
+
+
+def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: str) -> None:
+    """Run, or go on with, a training run."""
+    import torch
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.callbacks import RichProgressBar
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+    from pytorch_lightning.strategies import DDPStrategy
+
+    from talkinghead.portrait.run_folder import CHECKPOINT, HEAD, RunFolder
+
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "config.yaml").write_text(settings)
+    checkpoint = run.folder / CHECKPOINT
+    data.steps = run.steps
+    if checkpoint.is_file():
+        data.first_step = int(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]["steps_done"])
+        log.info("going on from step %d of %s", data.first_step, checkpoint)
+    if data.first_step >= run.steps:
+        raise UserError(f"{checkpoint} has learnt from {data.first_step} steps already; raise --run.steps above that")
+    provenance = {"config": settings, "data": str(data.episodes.shards.path), "videos": data.num_videos}
+    trainer = Trainer(
+        default_root_dir=run.folder,
+        accelerator=run.accelerator,
+        devices=run.devices,
+        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if run.devices > 1 else "auto",
+        precision=run.precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        log_every_n_steps=run.log_every,
+        logger=[
+            CSVLogger(run.folder, name="logs", version=f"from-{data.first_step:07d}"),
+            TensorBoardLogger(run.folder, name="tensorboard", version=""),
+        ],
+        callbacks=[
+            RunFolder(
+                run.folder,
+                save_every=run.save_every,
+                sheet_every=run.sheet_every,
+                validation_episodes=run.validation_episodes,
+                provenance=provenance,
+            ),
+            *([RichProgressBar()] if sys.stderr.isatty() else []),
+        ],
+        enable_progress_bar=sys.stderr.isatty(),
+    )
+    trainer.fit(model, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+    log.info("%s holds the head; tune it to a person with: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)
