@@ -27,7 +27,7 @@ SAFE_FORMATS = ("bytes", "int", "numpy", "no_header_numpy")
 class Track:
     """One face over time: frames (decoded on demand) and what is known of each."""
 
-    jpegs: bytes
+    jpegs: bytes | memoryview
     offsets: Int[np.ndarray, " t1"]
     landmarks: Float[np.ndarray, "t 68 2"]
     """Fractions of the crop's side."""

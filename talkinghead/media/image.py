@@ -13,7 +13,7 @@ def encode_jpeg(frame: UInt8[np.ndarray, "h w 3"], quality: int = 95) -> bytes:
     return encoded.tobytes()
 
 
-def decode_jpeg(encoded: bytes) -> UInt8[np.ndarray, "h w 3"]:
+def decode_jpeg(encoded: bytes | memoryview) -> UInt8[np.ndarray, "h w 3"]:
     """JPEG bytes as an RGB frame."""
     frame = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if frame is None:
