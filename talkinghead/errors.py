@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Bad input: one sentence that names the file, the value and the fix. The command line prints it and exits with 2."""
+    """Bad input: one sentence that names the file, the value and the fix. The CLI prints it and exits with 2."""

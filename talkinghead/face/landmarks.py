@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 COUNT = 68
 
-JAW = list(range(0, 17))
+JAW = list(range(17))
 RIGHT_BROW = list(range(17, 22))
 LEFT_BROW = list(range(22, 27))
 NOSE_BRIDGE = list(range(27, 31))
@@ -58,8 +58,6 @@ def eye_opening(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*
     References:
         Soukupova and Cech 2016, Real-time eye blink detection using facial landmarks.
     """
-    lids = np.linalg.norm(
-        landmarks[..., [37, 38, 43, 44], :] - landmarks[..., [41, 40, 47, 46], :], axis=-1
-    )
+    lids = np.linalg.norm(landmarks[..., [37, 38, 43, 44], :] - landmarks[..., [41, 40, 47, 46], :], axis=-1)
     widths = np.linalg.norm(landmarks[..., [36, 42], :] - landmarks[..., [39, 45], :], axis=-1)
     return np.asarray(lids.mean(-1) / np.maximum(widths.mean(-1), 1e-6))

@@ -67,7 +67,7 @@ class FewShotHead(nn.Module):
         try:
             head.load_state_dict({name: value.float() for name, value in tensors.items()})
         except RuntimeError as error:
-            raise UserError(f"{path} does not hold the tensors its sizes ask for; download or train it again") from error
+            raise UserError(f"{path} lacks tensors that its sizes ask for; download it or train it again") from error
         return head.eval(), json.loads(header["provenance"])
 
 

@@ -73,17 +73,17 @@ def l1(
 
 
 def feature_distance(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Float[Tensor, " b"]:
-    """Distance of two stacks of feature maps: unit length over channels, squared, mean over space, sum over layers.
+    """Distance of two stacks of feature maps, 0..4: unit length over channels, squared distance, mean over space and layers.
 
     References:
-        Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, equation 1, with all
-        channel weights 1/channels.
+        Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, equation 1, without
+        learnt weights.
     """
     layers = [
-        ((F.normalize(one, dim=1) - F.normalize(other, dim=1)) ** 2).mean((1, 2, 3))
+        ((F.normalize(one, dim=1) - F.normalize(other, dim=1)) ** 2).sum(1).mean((1, 2))
         for one, other in zip(result, truth, strict=True)
     ]
-    return torch.stack(layers).sum(0)
+    return torch.stack(layers).mean(0)
 
 
 def frechet_distance(result: Float[np.ndarray, "n e"], truth: Float[np.ndarray, "m e"]) -> float:

@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -78,7 +77,7 @@ def read_weights(name: str) -> dict[str, Tensor]:
     url, digest = WEIGHT_FILES[name]
     if not path.is_file():
         raise UserError(
-            f"{path} is missing; download {url} to it, or train with --model.perceptual offline, which needs no download"
+            f"{path} is missing; download {url} to it, or train with --model.perceptual offline, which needs none"
         )
     if digest is not None and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
         raise UserError(f"{path} does not have the checksum {digest}...; delete it and download {url} again")
@@ -244,7 +243,9 @@ class OfflineContent(nn.Module):
         face = torch.stack(
             [_relative_l1(a, b) for a, b in zip(self._face_maps(fake, landmarks), face_truth, strict=True)]
         ).mean()
-        image = torch.stack([_relative_l1(a, b) for a, b in zip(self._image_maps(fake), image_truth, strict=True)]).mean()
+        image = torch.stack(
+            [_relative_l1(a, b) for a, b in zip(self._image_maps(fake), image_truth, strict=True)]
+        ).mean()
         return {"pixel": self.pixel * pixels, "face": self.face * face, "image": self.image * image}
 
     def forward(
