@@ -70,13 +70,13 @@ class EpisodeAugmentation:
         self._colour, self._offset = self._draw_colour(config.colour, rng)
 
     @staticmethod
-    def _draw_colour(strength: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _draw_colour(strength: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """A 3 x 3 matrix and an offset on RGB in 0..255."""
         gain = np.exp(rng.normal(0, strength, 1) + rng.normal(0, strength / 3, 3))
         saturation = np.exp(rng.normal(0, 1.5 * strength))
         grey = np.full((3, 3), 1 / 3)
         mix = saturation * np.eye(3) + (1 - saturation) * grey
-        return (gain[:, None] * mix).astype(np.float32), np.float32(rng.normal(0, 60 * strength))
+        return (gain[:, None] * mix).astype(np.float32), float(rng.normal(0, 60 * strength))
 
     def _to_source(self, points: Float[np.ndarray, "*p 2"]) -> Float[np.ndarray, "*p 2"]:
         """Where in the original crop a point of the changed crop comes from, both as fractions of the side."""

@@ -32,7 +32,7 @@ _PAPER_SIDE = 256
 def draw_landmarks(landmarks: Float[np.ndarray, "68 2"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """Draw facial landmarks as coloured lines, one colour for each part of the face.
 
-    Lines are 2 px wide at 256 px, as the authors draw them, and in proportion below. Points keep their fractions
+    Lines have OpenCV's thickness 2 at 256 px, as the authors draw them (3 px and soft edges), and in proportion below. Points keep their fractions
     (1/16 px) where the authors round them, and lines are anti-aliased: at 128 px and less a rounded point
     moves an eyelid by half its opening.
 

@@ -67,18 +67,28 @@ def _vgg_features(widths: tuple[int | str, ...], last: int) -> nn.Sequential:
     return nn.Sequential(*layers[: last + 1])
 
 
+def download(url: str, path: Path) -> None:
+    """Fetch a file, with a progress bar; the name appears only when the file is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.hub.download_url_to_file(url, str(path))
+
+
 def read_weights(name: str) -> dict[str, Tensor]:
-    """Tensors of a downloaded weights file, without running code from it.
+    """Tensors of a weights file, downloaded once, without running code from it.
 
     Raises:
-        UserError: if the file is missing or its checksum differs from the publisher's.
+        UserError: if the file is missing and cannot be fetched, or its checksum differs from the publisher's.
     """
     path = weights_folder() / name
     url, digest = WEIGHT_FILES[name]
     if not path.is_file():
-        raise UserError(
-            f"{path} is missing; download {url} to it, or train with --model.perceptual offline, which needs none"
-        )
+        try:
+            download(url, path)
+        except OSError as error:
+            raise UserError(
+                f"{path} is missing and {url} cannot be fetched ({error}); bring the file there by hand, or train with "
+                "--model.perceptual offline, which needs no download"
+            ) from error
     if digest is not None and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
         raise UserError(f"{path} does not have the checksum {digest}...; delete it and download {url} again")
     return torch.load(path, map_location="cpu", weights_only=True)

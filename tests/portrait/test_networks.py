@@ -1,0 +1,131 @@
+import dataclasses
+
+import pytest
+import torch
+
+from talkinghead.errors import UserError
+from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
+from talkinghead.portrait.discriminator import Discriminator, VideoColumns
+from talkinghead.portrait.embedder import Embedder
+from talkinghead.portrait.generator import Generator
+from talkinghead.portrait.layers import SelfAttention
+
+TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def test_paper_size_has_the_papers_parameters():
+    config = dataclasses.replace(PAPER, attention=False)
+    generator, discriminator = Generator(config), Discriminator(config)
+    assert count(Embedder(config)) == 14_825_024
+    assert count(generator) == 37_907_587
+    assert count(discriminator) - count(discriminator.bias_and_w0) == 19_544_640
+    assert generator.num_adain_params == 13_056
+
+
+def test_attention_sits_at_32_on_the_way_down_and_64_on_the_way_up():
+    small = PortraitConfig(size=128, min_channels=8, max_channels=16, embedding_dim=16)
+    seen = []
+    generator = Generator(small)
+    for module in generator.modules():
+        if isinstance(module, SelfAttention):
+            module.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[-1]))
+    generator(torch.zeros(1, 3, 128, 128), generator.project(torch.zeros(1, 16)))
+    assert seen == [32, 64]
+
+
+def test_light_head_fits_25_megabytes_in_half_precision():
+    total = count(Embedder(LIGHT)) + count(Generator(LIGHT)) + count(Discriminator(LIGHT))
+    assert 2 * total < 25e6
+
+
+def test_frames_have_the_size_asked_for_and_stay_in_range():
+    generator = Generator(TINY)
+    frame = generator(torch.rand(2, 3, 32, 32) * 2 - 1, 10 * torch.randn(2, generator.num_adain_params))
+    assert frame.shape == (2, 3, 32, 32)
+    assert frame.abs().max() <= 1
+
+
+def test_embedding_ignores_frame_order():
+    embedder = Embedder(TINY).eval()
+    frames, pictures = torch.randn(1, 4, 3, 32, 32), torch.randn(1, 4, 3, 32, 32)
+    order = [2, 0, 3, 1]
+    assert torch.allclose(
+        embedder.average(frames, pictures)[0], embedder.average(frames[:, order], pictures[:, order])[0], atol=1e-5
+    )
+
+
+def test_person_enters_the_generator_only_through_the_adain_parameters():
+    generator = Generator(TINY).eval()
+    picture = torch.randn(1, 3, 32, 32)
+    one, other = (generator.project(torch.randn(1, 16)) for _ in range(2))
+    assert torch.equal(generator(picture, one), generator(picture, one))
+    assert not torch.allclose(generator(picture, one), generator(picture, other))
+
+
+def test_every_adain_parameter_is_used():
+    generator = Generator(TINY)
+    params = torch.randn(16, generator.num_adain_params, requires_grad=True)
+    gradient = torch.autograd.grad(generator(torch.randn(16, 3, 32, 32), params).square().sum(), params)[0]
+    assert (gradient != 0).any(0).all()
+
+
+def test_generator_without_projection_cannot_project():
+    with pytest.raises(ValueError, match="no projection"):
+        Generator(TINY, projection=False).project(torch.zeros(1, 16))
+
+
+def test_column_of_a_video_equals_the_same_vector_in_w0():
+    discriminator = Discriminator(TINY, spectral=False).eval()
+    frame, picture, column = torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32), torch.randn(1, 16)
+    with_column, _ = discriminator(frame, picture, column)
+    discriminator.bias_and_w0.weight.data += column
+    assert torch.allclose(discriminator(frame, picture, None)[0], with_column, rtol=1e-4)
+
+
+def test_discriminator_gives_a_map_after_each_block_and_a_score_without_bound():
+    discriminator = Discriminator(TINY)
+    realism, maps = discriminator(torch.randn(2, 3, 32, 32), torch.randn(2, 3, 32, 32), 100 * torch.ones(2, 16))
+    assert len(maps) == TINY.embedder_blocks + 1
+    assert realism.abs().max() > 1
+
+
+def test_columns_change_only_where_they_were_read():
+    columns = VideoColumns(10, 4)
+    before = columns.table.clone()
+    columns.update(torch.tensor([3, 7, 3]), torch.ones(3, 4), lr=0.1)
+    changed = (columns.table != before).any(1)
+    assert changed.nonzero().flatten().tolist() == [3, 7]
+    assert columns.steps.tolist() == [0, 0, 0, 1, 0, 0, 0, 1, 0, 0]
+
+
+def test_columns_follow_adam_without_momentum():
+    columns, index = VideoColumns(3, 4), torch.tensor([1])
+    reference = columns.table[1].clone().requires_grad_()
+    adam = torch.optim.Adam([reference], lr=0.01, betas=(0.0, 0.999), eps=1e-5)
+    for _ in range(5):
+        gradient = torch.randn(1, 4)
+        columns.update(index, gradient, lr=0.01)
+        reference.grad = gradient[0]
+        adam.step()
+    assert torch.allclose(columns.table[1], reference, atol=1e-6)
+
+
+@pytest.mark.parametrize(("field", "value"), [("size", 100), ("size", 16), ("min_channels", 0)])
+def test_impossible_sizes_are_refused(field, value):
+    with pytest.raises(UserError, match=str(value)):
+        dataclasses.replace(PAPER, **{field: value})
+
+
+def test_config_survives_a_round_trip_and_refuses_unknown_names():
+    assert PortraitConfig.from_dict(LIGHT.to_dict()) == LIGHT
+    with pytest.raises(UserError, match="colour"):
+        PortraitConfig.from_dict({"colour": 3})
