@@ -44,11 +44,13 @@ class MetaLearning(LightningModule):
         loss_weights: weight of each term.
         perceptual: content loss, ``paper`` or ``offline``.
         generator_lr: learning rate of embedder and generator.
-        discriminator_lr: learning rate of discriminator and W.
+        discriminator_lr: learning rate of the discriminator.
+        columns_lr: learning rate of W; 0 takes the discriminator's. A video's column moves only when the video is
+            drawn, so that a short run on few videos needs more.
         discriminator_steps: for each generator step.
         ema: decay of the averaged embedder and generator, which are what is shipped.
         clip: largest gradient norm of each optimiser.
-        warm_up: steps with the content and matching terms alone.
+        warm_up: steps with the content term alone.
         decay_from: step at which the learning rates start to fall linearly.
         decay_to: step at which they reach a hundredth; 0 for never.
 
@@ -66,6 +68,7 @@ class MetaLearning(LightningModule):
         perceptual: str = "paper",
         generator_lr: float = 5e-5,
         discriminator_lr: float = 2e-4,
+        columns_lr: float = 0.0,
         discriminator_steps: int = 2,
         ema: float = 0.999,
         clip: float = 10.0,
@@ -77,6 +80,7 @@ class MetaLearning(LightningModule):
         self.automatic_optimization = False
         self.portrait, self.loss_weights = portrait, loss_weights
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.columns_lr = columns_lr or discriminator_lr
         self.discriminator_steps, self.ema, self.clip = discriminator_steps, ema, clip
         self.warm_up, self.decay_from, self.decay_to = warm_up, decay_from, decay_to
         self.head = FewShotHead(portrait)
@@ -129,11 +133,9 @@ class MetaLearning(LightningModule):
         embedding, each = self.head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
         fake = self.head.generator(batch["target_landmark_image"], self.head.generator.project(embedding))
         column = self.columns.table[batch["video_index"]]
-        terms = {
-            "content": self.content(fake, batch["target_frame"], batch["target_landmarks"]),
-            "match": matching(each, column),
-        }
+        terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}
         if adversarial:
+            terms["match"] = matching(each, column)
             with torch.no_grad():
                 _, real_maps = self.head.discriminator(batch["target_frame"], batch["target_landmark_image"], column)
             realism, fake_maps = self.head.discriminator(fake, batch["target_landmark_image"], column)
@@ -160,7 +162,7 @@ class MetaLearning(LightningModule):
         optimiser.zero_grad()
         self.manual_backward(loss)
         norm = self._clipped_step(optimiser)
-        self._update_columns(batch["video_index"], column, self.discriminator_lr * rate)
+        self._update_columns(batch["video_index"], column, self.columns_lr * rate)
         return {
             "discriminator": loss.detach(),
             "realism_real": real.detach().mean(),
