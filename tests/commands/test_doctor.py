@@ -1,6 +1,7 @@
 """doctor: sees what is there, names what is not with the command that fixes it, fails only for what is required."""
 
 import json
+import sys
 from importlib import metadata
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_missing_required_package_is_exit_1_with_its_command(capsys, monkeypat
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["surely-not-installed>=3"])
     code, page = run(capsys)
     assert code == 1
-    assert 'pip install "surely-not-installed>=3"' in page
+    assert '-m pip install "surely-not-installed>=3"' in page
 
 
 def test_an_old_package_is_named_with_both_versions():
@@ -91,7 +92,7 @@ def test_a_checkout_that_is_not_installed_says_so(monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor.metadata, "requires", absent)
-    assert list(doctor.packages())[-1].fix == "pip install ."
+    assert list(doctor.packages())[-1].fix == f"{sys.executable} -m pip install ."
 
 
 def test_commercial_view_puts_each_choice_under_its_use(capsys):
