@@ -1,0 +1,80 @@
+"""The scripts that a person runs from a checkout, with stand-ins for Python, pip and the commands."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ("demo", "test", "check")
+
+
+def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", str(ROOT / "tools" / tool), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def venv(tmp_path):
+    """A virtual environment whose programs write their arguments to a log."""
+    (tmp_path / "bin").mkdir()
+    for program in ("python", "talkinghead", "ruff", "mypy", "lint-imports"):
+        script = tmp_path / "bin" / program
+        script.write_text(
+            f'#!/bin/sh\necho "{program} $*" >> "{tmp_path}/log"\nexit ${{{program.upper()[:4]}_EXIT:-0}}\n'
+        )
+        script.chmod(0o755)
+    return tmp_path
+
+
+def log_of(venv: Path) -> list[str]:
+    return (venv / "log").read_text().splitlines()
+
+
+def test_demo_installs_once_and_passes_its_options_on(venv):
+    for _ in range(2):
+        assert run("demo", "--steps", "3", VENV=str(venv)).returncode == 0
+    installs = [line for line in log_of(venv) if "pip install" in line]
+    assert len(installs) == 1
+    assert log_of(venv)[-1] == "talkinghead demo --steps 3"
+
+
+def test_test_adds_the_development_tools_to_a_demo_install(venv):
+    run("demo", VENV=str(venv))
+    assert run("test", "tests/face", VENV=str(venv)).returncode == 0
+    installs = [line for line in log_of(venv) if "pip install" in line]
+    assert [line.rsplit(" ", 1)[1] for line in installs] == [".", ".[dev]"]
+    assert log_of(venv)[-1].startswith("python -m pytest ")
+    assert log_of(venv)[-1].endswith(" tests/face")
+
+
+def test_a_demo_after_the_tests_has_nothing_to_install(venv):
+    run("test", VENV=str(venv))
+    before = len(log_of(venv))
+    run("demo", VENV=str(venv))
+    assert log_of(venv)[before:] == ["talkinghead demo"]
+
+
+def test_a_failed_demo_fails_the_tool(venv):
+    assert run("demo", VENV=str(venv), TALK_EXIT="2").returncode == 2
+
+
+def test_check_runs_every_check_and_names_the_one_that_failed(venv):
+    answer = run("check", VENV=str(venv), MYPY_EXIT="1")
+    assert answer.returncode == 1
+    assert "failed: types" in answer.stdout
+    checks = [line.split()[0] for line in log_of(venv) if not line.startswith("python")]
+    assert checks == ["ruff", "ruff", "mypy", "lint-imports"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_without_a_new_enough_python_the_tool_says_so(tool, tmp_path):
+    answer = run(tool, VENV=str(tmp_path / "venv"), PYTHON="surely-not-a-python")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: Python 3.11 or newer is needed")
