@@ -47,7 +47,8 @@ def _read_tensors(content: bytes) -> list[np.ndarray]:
     for match in re.finditer(rb"\x01\x02(?=[\x01-\x04])", content):
         if match.start() < end:
             continue
-        sizes, position = [], match.end()
+        sizes: list[int] = []
+        position = match.end()
         while len(sizes) < 4 and position < len(content) and content[position] <= 4:
             width = content[position]
             sizes.append(int.from_bytes(content[position + 1 : position + 1 + width], "little"))
@@ -115,7 +116,8 @@ class DlibFaceResNet(nn.Module):
         x = ((x - self.mean) / 256).contiguous(memory_format=torch.channels_last)
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
         maps = [x]
-        for (conv1, conv2), down in list(zip(self.blocks, self.halves, strict=True))[:blocks]:
+        for block, down in list(zip(self.blocks, self.halves, strict=True))[:blocks]:
+            conv1, conv2 = block.children()
             y = conv2(F.relu(conv1(x)))
             if down:
                 x = F.avg_pool2d(x, 2, 2)

@@ -200,6 +200,9 @@ class OfflineContent(nn.Module):
         region_gain: how much more the eyes and the mouth count.
     """
 
+    mean: Tensor
+    std: Tensor
+
     FACE_BLOCKS = (0, 3, 7, 10)
     """Maps of the face network that are compared: the stem and the ends of three stages."""
     IMAGE_LAYERS = (1, 3, 6, 10)
