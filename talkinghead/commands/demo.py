@@ -1,0 +1,112 @@
+"""demo: the main job on what every installation contains."""
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from talkinghead.data.photos import Photos
+    from talkinghead.motion import Motion
+    from talkinghead.portrait.avatar import Avatar
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path("talkinghead-demo")
+STRIP_COLUMNS = 6
+
+_EPILOG = "Example: talkinghead demo -o my-demo"
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the avatar, the clip and the picture.")
+    ] = FOLDER,
+    head: Annotated[Path | None, typer.Option(help="A meta-learned head; the one that ships if not given.")] = None,
+    photo: Annotated[
+        Path | None, typer.Option(help="Another photo to move; scikit-image's astronaut if not given.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Fine-tuning steps; a default that suits one photo.")] = None,
+) -> None:
+    """Fine-tune the head to one photo and move it: an avatar, a clip and a picture that compares them.
+
+    The photo is scikit-image's astronaut (NASA, public domain), the motion is made up and ships with the package. Files
+    of an earlier demo in the folder are replaced.
+    """
+    from talkinghead.data.photos import read_photos
+    from talkinghead.portrait.avatar import origin
+    from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
+    from talkinghead.portrait.head import FewShotHead, default_head_path
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    began = time.perf_counter()
+    path, shown = head or default_head_path(), photo or astronaut()
+    network, _ = FewShotHead.load(path)
+    photos = read_photos([shown], size=network.config.size)
+    log.info("learning the person in %s", shown.name)
+    consent = "public domain portrait" if photo is None else None
+    tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent))
+    log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
+    avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
+    tuned.avatar.save(avatar_path, overwrite=True)
+    animate(tuned.avatar, photos, clip=clip, strip=strip)
+    log.info("%.0f s in all. The person, moved: %s", time.perf_counter() - began, clip)
+    log.info("photo, landmarks and frames: %s; the avatar: %s", strip, avatar_path)
+    log.info("next: talkinghead reenact %s --driver YOUR_VIDEO -o clip.mp4", avatar_path)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command with the arguments that follow its name."""
+    app = typer.Typer(add_completion=False)
+    app.command(epilog=_EPILOG)(demo)
+    app(argv, prog_name="talkinghead demo", standalone_mode=False)
+
+
+def astronaut() -> Path:
+    """scikit-image's portrait, which lies in its wheel."""
+    import skimage
+
+    return Path(skimage.__file__).parent / "data" / "astronaut.png"
+
+
+def demo_motion() -> "Motion":
+    """The motion that ships with the package: see tools/make_demo_motion."""
+    from importlib.resources import files
+
+    from talkinghead.motion import Motion
+
+    return Motion.load(Path(str(files("talkinghead") / "weights" / "demo.motion.safetensors")))
+
+
+def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> None:
+    """Render the shipped motion as a clip, and a picture of some of its frames under their landmarks."""
+    from talkinghead.face.retarget import retarget
+    from talkinghead.media.image import write_image
+    from talkinghead.media.video import VideoWriter
+
+    motion = demo_motion()
+    moved = retarget(motion.landmarks, avatar.source_landmarks, mode="relative", reference=0)
+    shown = {round(i * (len(moved) - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)}
+    frames = []
+    with VideoWriter(clip, fps=motion.fps, overwrite=True) as writer:
+        for index, frame in enumerate(avatar.render_landmarks(moved)):
+            writer.write(frame)
+            if index in shown:
+                frames.append(frame)
+    write_image(strip, compare(photos.frames[0], moved[sorted(shown)], frames), overwrite=True)
+
+
+def compare(photo: "np.ndarray", landmarks: "np.ndarray", frames: "list[np.ndarray]") -> "np.ndarray":
+    """The photo, and frames under the landmarks that they were rendered from."""
+    import numpy as np
+
+    from talkinghead.face.draw import draw_landmarks
+    from talkinghead.media.image import sheet
+
+    drawn = [draw_landmarks(points, photo.shape[0]) for points in landmarks]
+    blank = np.zeros_like(photo)
+    return sheet([[blank, *drawn], [photo, *frames]], column_labels=["photo", *[""] * len(frames)])

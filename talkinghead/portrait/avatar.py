@@ -1,0 +1,233 @@
+"""An avatar: one person's generator with its AdaIN parameters, which renders whatever moves.
+
+References:
+    Zakharov et al. 2019, section 3.3: a fine-tuned person needs neither the embedder nor the projection.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors.torch import save_file
+from torch import Tensor
+
+from talkinghead import __version__
+from talkinghead.data.photos import Photos, read_photos, sha256
+from talkinghead.errors import UserError
+from talkinghead.face.draw import draw_landmarks, draw_many
+from talkinghead.media.files import atomic_path
+from talkinghead.motion import Motion
+from talkinghead.portrait.config import PortraitConfig
+from talkinghead.portrait.generator import Generator
+from talkinghead.portrait.head import FewShotHead, default_head_path, folded, read_safetensors
+from talkinghead.portrait.layers import Conv
+
+FORMAT = "talkinghead.avatar.1"
+BATCH_SIZE = 8
+_IN_FULL = ("adain_params", "source_landmarks")
+"""Small tensors that are kept in single precision; the generator's are kept in half."""
+
+
+class Avatar:
+    """One person who can be moved.
+
+    Args:
+        config: sizes.
+        generator: the person's, folded, without projection.
+        adain_params: psi', the scales and shifts of its normalisations.
+        source_landmarks: of the photos, fractions of the crop's side.
+        provenance: what it was made of and how.
+    """
+
+    def __init__(
+        self,
+        config: PortraitConfig,
+        generator: Generator,
+        *,
+        adain_params: Float[Tensor, "1 n"],
+        source_landmarks: Float[np.ndarray, "t 68 2"],
+        provenance: dict[str, Any],
+    ):
+        self.config = config
+        self.generator = generator.eval().requires_grad_(False)
+        self.adain_params = adain_params.detach()
+        self.source_landmarks = source_landmarks
+        self.provenance = provenance
+        self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
+
+    @classmethod
+    def from_photos(cls, photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None) -> "Avatar":
+        """An avatar fine-tuned on photos (files or folders) with the default settings.
+
+        Args:
+            photos: of one person.
+            head: a meta-learned head; the one that ships if None.
+            steps: of fine-tuning; 0 for the feed-forward avatar, None for the default number of epochs.
+
+        Raises:
+            UserError: if a photo or the head cannot be used.
+        """
+        from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
+
+        path = head or default_head_path()
+        network, _ = FewShotHead.load(path)
+        crops = read_photos(photos, size=network.config.size)
+        return fine_tune(network, crops, FineTuningConfig(steps=steps), provenance=origin(path)).avatar
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the avatar: the generator in half precision, with sizes and provenance in the file's header.
+
+        Raises:
+            UserError: if the file exists and ``overwrite`` is off.
+        """
+        tensors = {f"generator.{name}": value.half() for name, value in self.generator.state_dict().items()}
+        tensors["adain_params"] = self.adain_params.float()
+        tensors["source_landmarks"] = torch.from_numpy(self.source_landmarks).float()
+        header = {
+            "format": FORMAT,
+            "portrait": json.dumps(self.config.to_dict()),
+            "provenance": json.dumps(self.provenance),
+        }
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata=header)
+
+    @classmethod
+    def load(cls, path: Path) -> "Avatar":
+        """The avatar in a file. No code in the file can run.
+
+        Raises:
+            UserError: if the file is missing, is not an avatar, or does not fit its own sizes.
+        """
+        tensors, header = read_safetensors(path, FORMAT, "an avatar made by `talkinghead fine-tune`")
+        config = PortraitConfig.from_dict(json.loads(header["portrait"]))
+        generator = Generator(config, spectral=False, projection=False)
+        try:
+            adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
+            generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
+        if adain_params.shape != (1, generator.num_adain_params) or landmarks.shape[1:] != (68, 2):
+            raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
+        return cls(
+            config,
+            generator,
+            adain_params=adain_params,
+            source_landmarks=landmarks.numpy(),
+            provenance=json.loads(header["provenance"]),
+        )
+
+    def render(
+        self,
+        motion: Motion,
+        *,
+        batch_size: int = BATCH_SIZE,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The frames of a motion, one at a time; see `render_landmarks`."""
+        return self.render_landmarks(motion.landmarks, batch_size=batch_size, device=device, dtype=dtype)
+
+    def render_landmarks(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        batch_size: int = BATCH_SIZE,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The frames of landmarks, rendered a batch at a time as they are taken.
+
+        Args:
+            landmarks: fractions of the crop's side.
+            batch_size: frames rendered at once.
+            device: where.
+            dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
+
+        Yields:
+            RGB frames as wide as the avatar.
+        """
+        for first in range(0, len(landmarks), batch_size):
+            yield from self.render_batch(landmarks[first : first + batch_size], device=device, dtype=dtype)
+
+    def render_batch(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> UInt8[np.ndarray, "t s s 3"]:
+        """The frames of these landmarks, all at once."""
+        network, adain_params, kind = self._prepare(torch.device(device), dtype)
+        pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
+        with torch.inference_mode():
+            drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
+            frames = network(drawn, adain_params.expand(len(drawn), -1))
+            pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype | None) -> tuple[Generator, Tensor, torch.dtype]:
+        """A generator whose kernels are ready on the device; kept until another device or type is asked for."""
+        kind = fast_dtype(device) if dtype is None else dtype
+        if self._renderer is None or self._renderer[:2] != (device, kind):
+            network = copy.deepcopy(self.generator).to(device)
+            for module in network.modules():
+                if isinstance(module, Conv):
+                    module.freeze(kind)
+            self._renderer = device, kind, network
+        return self._renderer[2], self.adain_params.to(device), kind
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies in it, else single precision."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else torch.float32
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU has instructions for bfloat16: emulated, it is slower than single precision."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name)() for name in asked if hasattr(torch.cpu, name))
+
+
+def origin(head: Path, *, consent: str | None = None) -> dict[str, Any]:
+    """What an avatar says about where it comes from: the head's fingerprint, the date and what the person agreed to."""
+    return {
+        "head": {"name": head.name, "sha256": sha256(head)},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "consent": consent or "none stated",
+        "talkinghead": __version__,
+    }
+
+
+def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any] | None = None) -> Avatar:
+    """The avatar that a head gives without fine-tuning: psi' = P e for the mean embedding e of the photos."""
+    with torch.no_grad():
+        adain_params = head.generator.project(mean_embedding(head, photos))
+    return Avatar(
+        head.config,
+        person_generator(head.generator),
+        adain_params=adain_params,
+        source_landmarks=photos.landmarks,
+        provenance=provenance or {},
+    )
+
+
+@torch.no_grad()
+def mean_embedding(head: FewShotHead, photos: Photos) -> Float[Tensor, "1 e"]:
+    """e: the mean embedding of the photos."""
+    frames = torch.from_numpy(photos.frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return head.embedder.average(frames[None], draw_many(photos.landmarks, head.config.size)[None])[0]
+
+
+def person_generator(generator: Generator) -> Generator:
+    """A folded copy without the projection."""
+    twin = folded(generator)
+    twin.projection = None
+    return twin

@@ -1,0 +1,334 @@
+"""Fine-tuning: a meta-learned head made one person's own on a few photos.
+
+References:
+    Zakharov et al. 2019, section 3.3.
+"""
+
+import copy
+import logging
+import math
+import time
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from talkinghead.data.augment import AugmentConfig
+from talkinghead.data.photo_batches import Batch, PhotoBatches, to_batch
+from talkinghead.data.photos import Photos
+from talkinghead.errors import UserError
+from talkinghead.portrait.avatar import Avatar, fast_dtype, mean_embedding, person_generator
+from talkinghead.portrait.head import FewShotHead, folded, respectral
+from talkinghead.portrait.losses import LossWeights, feature_matching, hinge_discriminator, hinge_generator
+from talkinghead.portrait.perceptual import make_content_loss
+
+_ADAM = {"betas": (0.0, 0.999), "eps": 1e-5}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """How a person is learnt.
+
+    Raises:
+        UserError: if a count or rate makes no sense.
+    """
+
+    epochs: int = 40
+    """Passes over the photos."""
+    steps: int | None = None
+    """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
+    batch_size: int = 8
+    """Photos a step."""
+    generator_lr: float = 5e-5
+    """Of the generator and the person's AdaIN parameters."""
+    discriminator_lr: float = 2e-4
+    discriminator_steps: int = 2
+    """For each generator step."""
+    ema: float = 0.972
+    """Decay of the averaged generator, which is what is kept; 0 keeps the last one."""
+    clip: float = 10.0
+    """Largest gradient norm."""
+    pull: float = 0.0
+    """How far each step draws the weights back to the meta-learned ones, 0..1."""
+    loss_weights: LossWeights = field(default_factory=lambda: LossWeights(match=0.0))
+    perceptual: str = "offline"
+    """Content loss: offline or paper."""
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.0))
+    """Changes drawn for each photo at each step. Colour stays: it belongs to the person."""
+    hold_out: int = 0
+    """Photos kept back to stop by: the weights with the smallest content loss on them are kept."""
+    patience: int = 20
+    """Steps without improvement on the held-out photos before stopping."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "discriminator_steps", "patience"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"{name} is {getattr(self, name)}; it must be at least 1 (steps 0 switches fine-tuning off)"
+                )
+        if self.steps is not None and self.steps < 0:
+            raise UserError(f"steps is {self.steps}; it must be 0 or more")
+        for name in ("generator_lr", "discriminator_lr", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
+        for name in ("ema", "pull"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
+
+    def steps_for(self, photos: int) -> int:
+        """Generator steps on this many photos."""
+        return self.epochs * math.ceil(photos / self.batch_size) if self.steps is None else self.steps
+
+
+class FineTuning(LightningModule):
+    """The generator, psi' and the discriminator of one person in adversarial training.
+
+    psi' = P e becomes a parameter and P is dropped; w' = w0 + e becomes the discriminator's last weight.
+
+    Args:
+        head: the meta-learned head; it is not changed.
+        embedding: e, the mean embedding of the photos.
+        config: rates and weights.
+
+    References:
+        Zakharov et al. 2019, section 3.3.
+    """
+
+    def __init__(self, head: FewShotHead, embedding: Float[Tensor, "1 e"], config: FineTuningConfig):
+        super().__init__()
+        self.automatic_optimization = False
+        self.config = config
+        self.generator = person_generator(head.generator).requires_grad_(True)
+        with torch.no_grad():
+            self.adain_params = nn.Parameter(head.generator.project(embedding).clone())
+        self.discriminator = folded(head.discriminator).requires_grad_(True)
+        with torch.no_grad():
+            self.discriminator.bias_and_w0.weight.add_(embedding)
+        self.discriminator.blocks = respectral(self.discriminator.blocks)
+        self.start = self._frozen_copy()
+        self.averaged = self._frozen_copy()
+        self.content = make_content_loss(config.perceptual)
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+
+    def _frozen_copy(self) -> nn.ModuleDict:
+        person = nn.ParameterDict({"adain_params": self.adain_params.detach().clone()})
+        return nn.ModuleDict({"generator": copy.deepcopy(self.generator), "person": person}).requires_grad_(False)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        person = [*self.generator.parameters(), self.adain_params]
+        return [
+            torch.optim.Adam(person, lr=self.config.generator_lr, **_ADAM),  # type: ignore[arg-type]
+            torch.optim.Adam(self.discriminator.parameters(), lr=self.config.discriminator_lr, **_ADAM),  # type: ignore[arg-type]
+        ]
+
+    def training_step(self, batch: Batch) -> None:
+        fake, terms = self._generator_step(batch)
+        for _ in range(self.config.discriminator_steps):
+            terms |= self._discriminator_step(batch, fake)
+        self.step += 1
+        self._pull_and_average()
+        self.history.append({name: float(value) for name, value in terms.items()})
+        bad = [name for name, value in self.history[-1].items() if not math.isfinite(value)]
+        if bad:
+            raise UserError(
+                f"fine-tuning diverged at step {self.step} ({', '.join(bad)}); lower generator_lr and discriminator_lr"
+            )
+        self.log("content", terms["content"], prog_bar=True)
+
+    def _generator_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Update the generator and psi'; gives the fake frames, detached, and the loss terms."""
+        optimiser = self.optimizers()[0]  # type: ignore[index]
+        self.discriminator.requires_grad_(False)
+        drawn = batch["landmark_image"]
+        fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1))
+        with torch.no_grad():
+            _, real_maps = self.discriminator(batch["frame"], drawn, None)
+        realism, fake_maps = self.discriminator(fake, drawn, None)
+        terms = {
+            "content": self.content(fake, batch["frame"], batch["landmarks"]),
+            "adversarial": hinge_generator(realism),
+            "feature_matching": feature_matching(fake_maps, real_maps),
+        }
+        optimiser.zero_grad()
+        self.manual_backward(self.config.loss_weights.total(terms))
+        self.discriminator.requires_grad_(True)
+        self._clipped_step(optimiser)
+        return fake.detach(), {name: value.detach() for name, value in terms.items()}
+
+    def _discriminator_step(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+        """Update the discriminator on real and fake frames together."""
+        optimiser = self.optimizers()[1]  # type: ignore[index]
+        frames, drawn = torch.cat([batch["frame"], fake]), torch.cat([batch["landmark_image"]] * 2)
+        realism, _ = self.discriminator(frames, drawn, None)
+        real, false = realism.split(len(fake))
+        loss = hinge_discriminator(real, false)
+        optimiser.zero_grad()
+        self.manual_backward(loss)
+        self._clipped_step(optimiser)
+        return {
+            "discriminator": loss.detach(),
+            "realism_real": real.detach().mean(),
+            "realism_fake": false.detach().mean(),
+        }
+
+    def _clipped_step(self, optimiser: Any) -> None:
+        nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], self.config.clip)
+        optimiser.step()
+
+    @torch.no_grad()
+    def _pull_and_average(self) -> None:
+        """Draw the weights towards the start, and the averaged ones towards the weights."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        now = [*self.generator.parameters(), self.adain_params]
+        for value, start, mean in zip(now, self.start.parameters(), self.averaged.parameters(), strict=True):
+            value.lerp_(start, self.config.pull)
+            mean.lerp_(value, 1 - decay)
+
+    @torch.no_grad()
+    def held_out_loss(self, batch: Batch) -> float:
+        """Content loss of the averaged generator."""
+        drawn = batch["landmark_image"]
+        frames = self.averaged["generator"](drawn, self.averaged_params.expand(len(drawn), -1))
+        return float(self.content(frames, batch["frame"], batch["landmarks"]))
+
+    @property
+    def averaged_params(self) -> Float[Tensor, "1 n"]:
+        """psi' of the averaged person."""
+        return self.averaged["person"]["adain_params"]  # type: ignore[index, return-value]
+
+
+class StopByHeldOut(Callback):
+    """Keeps the weights that do best on held-out photos, and stops when they do no better for a while.
+
+    Args:
+        batch: the held-out photos.
+        patience: steps without improvement.
+        every: steps between looks.
+    """
+
+    def __init__(self, batch: Batch, *, patience: int, every: int = 5):
+        self.batch, self.patience, self.every = batch, patience, every
+        self.best = math.inf
+        self.best_step = 0
+        self._state: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.look(module)
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        assert isinstance(module, FineTuning)
+        if module.step % self.every == 0:
+            self.look(module)
+            trainer.should_stop = module.step - self.best_step >= self.patience
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, FineTuning)
+        module.averaged.load_state_dict(self._state)
+        _log.info(
+            "kept step %d of %d: content loss %.3f on the held-out photos", self.best_step, module.step, self.best
+        )
+
+    def look(self, module: LightningModule) -> None:
+        """Measure, and keep the weights if they are the best so far."""
+        assert isinstance(module, FineTuning)
+        loss = module.held_out_loss({name: value.to(module.device) for name, value in self.batch.items()})
+        if loss < self.best:
+            self.best, self.best_step = loss, module.step
+            self._state = copy.deepcopy(module.averaged.state_dict())
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What fine-tuning gives."""
+
+    avatar: Avatar
+    history: list[dict[str, float]]
+    """Loss terms of each step."""
+    seconds: float
+
+
+def fine_tune(
+    head: FewShotHead,
+    photos: Photos,
+    config: FineTuningConfig,
+    *,
+    provenance: dict[str, Any] | None = None,
+    accelerator: str = "auto",
+    precision: str = "auto",
+    callbacks: tuple[Callback, ...] = (),
+) -> Tuned:
+    """Make a head one person's own.
+
+    Args:
+        head: meta-learned; it is not changed.
+        photos: crops of the head's size.
+        config: how.
+        provenance: kept in the avatar beside the photos' names and hashes, the settings and the last losses.
+        accelerator: Lightning's name of the device.
+        precision: Lightning's name of the arithmetic; "auto" is "bf16-mixed" where that is fast, else "32-true".
+        callbacks: Lightning's, such as a progress bar.
+
+    Raises:
+        UserError: if the photos do not have the head's size, or more are held out than there are to spare.
+    """
+    if photos.frames.shape[1] != head.config.size:
+        raise UserError(f"the photos are {photos.frames.shape[1]} px wide, but the head takes {head.config.size} px")
+    if config.hold_out >= len(photos):
+        raise UserError(f"hold_out is {config.hold_out} of {len(photos)} photos; leave at least one to learn from")
+    began = time.perf_counter()
+    learnt = photos.select(range(len(photos) - config.hold_out))
+    steps = config.steps_for(len(learnt))
+    torch.manual_seed(config.seed)
+    module = FineTuning(head, mean_embedding(head, photos), config)
+    if steps:
+        batches = PhotoBatches(
+            learnt, steps=steps, batch_size=config.batch_size, augment=config.augment, seed=config.seed
+        )
+        if config.hold_out:
+            held_out = photos.select(range(len(learnt), len(photos)))
+            stop = StopByHeldOut(to_batch(held_out.frames, held_out.landmarks), patience=config.patience)
+            callbacks = (*callbacks, stop)
+        _fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
+    avatar = Avatar(
+        head.config,
+        copy.deepcopy(module.averaged["generator"]).cpu(),  # type: ignore[arg-type]
+        adain_params=module.averaged_params.cpu(),
+        source_landmarks=photos.landmarks,
+        provenance={
+            **(provenance or {}),
+            "photos": [{"name": name, "sha256": sha} for name, sha in zip(photos.names, photos.sha256, strict=True)],
+            "steps": module.step,
+            "fine_tuning": asdict(config),
+            "losses": module.history[-1] if module.history else {},
+        },
+    )
+    return Tuned(avatar, module.history, time.perf_counter() - began)
+
+
+def _fit(
+    module: FineTuning, batches: PhotoBatches, *, accelerator: str, precision: str, callbacks: tuple[Callback, ...]
+) -> None:
+    if precision == "auto":
+        device = torch.device("cuda" if accelerator in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
+        precision = "bf16-mixed" if fast_dtype(device) == torch.bfloat16 else "32-true"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        trainer = Trainer(
+            max_epochs=1,
+            accelerator=accelerator,
+            devices=1,
+            precision=precision,  # type: ignore[arg-type]
+            callbacks=list(callbacks),
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=bool(callbacks),
+        )
+        trainer.fit(module, batches)
