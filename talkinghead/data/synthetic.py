@@ -16,6 +16,7 @@ from talkinghead.data.drawn_person import Pose
 from talkinghead.data.shards import Track, write_shards
 from talkinghead.face.draw import draw_many
 from talkinghead.media.image import encode_jpeg
+from talkinghead.media.video import VideoWriter
 
 FPS = Fraction(25)
 SAMPLE_RATE = 16_000
@@ -92,8 +93,6 @@ def write_clip(
         sound: whether the clip has a sound track.
         poses: the motion, one pose a frame; by default a random one.
     """
-    from talkinghead.media.video import VideoWriter
-
     poses = poses or random_motion(frames, seed=person)
     landmarks = []
     with TemporaryDirectory() as folder:
