@@ -52,7 +52,7 @@ class Track:
         return np.stack(pictures) if pictures else np.zeros((0, self.side, self.side, 3), np.uint8)
 
     def to_sample(self) -> dict[str, Any]:
-        """As litdata stores it. Texts are UTF-8 bytes, because litdata takes a string that names a file for the file."""
+        """As litdata stores it. Texts are UTF-8 bytes: litdata takes a string that names a file for the file."""
         return {
             "jpegs": self.jpegs,
             "offsets": self.offsets.astype(np.int64),
@@ -73,7 +73,7 @@ class Track:
 
 
 class Shards(Sequence[Track]):
-    """A folder of shards, read one track at a time. May be handed to other processes: each opens the files for itself."""
+    """A folder of shards, read one track at a time. Other processes may be handed it: each opens the files itself."""
 
     def __init__(self, path: Path) -> None:
         """Open the folder.
@@ -87,12 +87,18 @@ class Shards(Sequence[Track]):
             self.about: list[dict[str, Any]] = json.loads((self.path / TRACKS).read_text())
             formats = index["config"]["data_format"]
         except FileNotFoundError as error:
-            raise UserError(f"{self.path}: no shards here ({Path(error.filename).name} is missing); run `talkinghead prepare`.") from error
+            raise UserError(
+                f"{self.path}: no shards here ({Path(error.filename).name} is missing); run `talkinghead prepare`."
+            ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path}: the shards' index is damaged ({error}); run `talkinghead prepare` again.") from error
+            raise UserError(
+                f"{self.path}: the shards' index is damaged ({error}); run `talkinghead prepare` again."
+            ) from error
         for name in formats:
             if name.split(":")[0] not in SAFE_FORMATS:
-                raise UserError(f"{self.path}: the shards hold {name!r}, which is not safe to read; use shards made by `prepare`.")
+                raise UserError(
+                    f"{self.path}: the shards hold {name!r}, which is not safe to read; use shards made by `prepare`."
+                )
         self._reader: Any = None
         self._reader_process = 0
 
@@ -144,7 +150,7 @@ def write_shards(tracks: Iterator[Track], folder: Path, *, chunk_bytes: int = CH
 
 
 def _date_by_content(path: Path) -> None:
-    """litdata names its caches after the time in the index: put a hash of the index there, so that equal shards are equal."""
+    """Put a hash where litdata puts the time (its caches are named after it), so that equal shards are equal."""
     index = json.loads(path.read_text())
     index.pop("updated_at", None)
     text = json.dumps(index, sort_keys=True)

@@ -17,7 +17,13 @@ LIFT = 0.12
 """How far the crop's centre lies above the centre of the landmarks' box, over the box's height: room for the hair."""
 
 STILL = 0.10
-"""A head whose centre stays within this fraction of the crop's side from its median is framed by a still camera."""
+"""A head whose centre keeps within this fraction of the crop's side of its median is framed by a camera that stands."""
+
+SMALLEST_MARGIN = 1.6
+"""What the margin may be lowered to where the picture ends."""
+
+LARGEST_SHIFT = 0.15
+"""How far, over the crop's side, a window may be moved to stay inside the picture."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,20 @@ class CropWindow:
     """Pixels."""
 
 
-def window_for(landmarks_px: Float[np.ndarray, "68 2"], *, margin: float = MARGIN) -> CropWindow:
+def window_for(
+    landmarks_px: Float[np.ndarray, "68 2"], *, margin: float = MARGIN, frame_size: tuple[int, int] | None = None
+) -> CropWindow:
     """The window that frames one face: the framing that `stable_windows` gives a track."""
-    x, y, side = stable_windows(landmarks_px[None], margin=margin)[0].tolist()
+    x, y, side = stable_windows(landmarks_px[None], margin=margin, frame_size=frame_size)[0].tolist()
     return CropWindow(x, y, side)
 
 
 def stable_windows(
-    landmarks_px: Float[np.ndarray, "t 68 2"], *, margin: float = MARGIN, smoothing: float = 12.0
+    landmarks_px: Float[np.ndarray, "t 68 2"],
+    *,
+    margin: float = MARGIN,
+    smoothing: float = 12.0,
+    frame_size: tuple[int, int] | None = None,
 ) -> Float[np.ndarray, "t 3"]:
     """Windows for a track as rows of x, y, side: no zoom, and no movement unless the head travels.
 
@@ -50,18 +62,34 @@ def stable_windows(
         landmarks_px: the track's landmarks, image pixels.
         margin: side of the crop over the longer side of the landmarks' box.
         smoothing: standard deviation of the Gaussian, frames.
+        frame_size: height and width of the image; windows are then shrunk and moved a little where they would reach
+            outside it. Without it the framing is exact.
     """
-    low, high = landmarks_px.min(1), landmarks_px.max(1)
+    low, high = landmarks_px.min(1).astype(np.float64), landmarks_px.max(1).astype(np.float64)
     extent = high - low
-    side = margin * np.median(extent.max(1))
+    side = max(margin * float(np.median(extent.max(1))), 1.0)
     centres = (low + high) / 2
     centres[:, 1] -= LIFT * extent[:, 1]
     middle = np.median(centres, 0)
     if np.abs(centres - middle).max() <= STILL * side:
-        path = np.broadcast_to(middle, centres.shape)
+        centres = np.broadcast_to(middle, centres.shape)
     else:
-        path = gaussian_filter1d(centres, smoothing, axis=0, mode="nearest")
-    return np.concatenate([path, np.full((len(path), 1), side)], 1).astype(np.float64)
+        centres = gaussian_filter1d(centres, smoothing, axis=0, mode="nearest")
+    if frame_size is not None:
+        shrunk = min(side, max(min(frame_size), side * SMALLEST_MARGIN / margin))
+        centres = _moved_inside(centres, shrunk, frame_size)
+        side = shrunk
+    return np.concatenate([centres, np.full((len(centres), 1), side)], 1)
+
+
+def _moved_inside(
+    centres: Float[np.ndarray, "t 2"], side: float, frame_size: tuple[int, int]
+) -> Float[np.ndarray, "t 2"]:
+    """Centres moved by at most `LARGEST_SHIFT` so that the windows reach outside the image as little as can be."""
+    low = np.full(2, side / 2 - 0.5)
+    high = np.array(frame_size[::-1]) - side / 2 - 0.5
+    low, high = np.minimum(low, (low + high) / 2), np.maximum(high, (low + high) / 2)
+    return centres + np.clip(np.clip(centres, low, high) - centres, -LARGEST_SHIFT * side, LARGEST_SHIFT * side)
 
 
 def crop_frame(frame: UInt8[np.ndarray, "h w *c"], window: CropWindow, size: int) -> UInt8[np.ndarray, "s s *c"]:

@@ -7,16 +7,23 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from talkinghead.face.detect import Box, FaceDetector, to_grey
+from talkinghead.errors import UserError
+from talkinghead.face.detect import Box, Face, FaceDetector, box_around, fit_detected, to_grey
 
-BOX_PER_SPREAD = 2.80
-"""Side of a detector's box over the root-mean-square distance of the landmarks from their mean (median of 572 faces)."""
+Frame = UInt8[np.ndarray, "h w *c"]
+TimedFrames = Iterable[tuple[float, UInt8[np.ndarray, "h w *c"]]]
 
-BOX_LIFT = 0.135
-"""How far a box's centre lies above the landmarks' mean, in the same unit."""
+SURE = 0.8
+"""Below this confidence the detector is asked again."""
 
-JITTERS = ((0.0, 0.0, 1.0), (0.04, 0.03, 1.05), (-0.04, -0.03, 0.95))
-"""Boxes tried for one face: shift right, shift down, scale. Their answers are averaged; how far they differ says how sure they are."""
+LOST = 0.2
+"""Below this the landmarks are not followed: they are as likely on an ear or a lamp."""
+
+PATIENCE = 12
+"""Frames that a face may stay lost before its track ends."""
+
+COARSE_SIDE = 640
+"""Faces are first looked for in a picture this large; at full size only where that finds none."""
 
 
 @dataclass(frozen=True)
@@ -26,121 +33,264 @@ class FaceTrack:
     landmarks_px: Float[np.ndarray, "t 68 2"]
     """Image pixels."""
     confidence: Float[np.ndarray, " t"]
-    """0..1."""
+    """0..1: how likely the landmarks are right."""
     frame_index: Int[np.ndarray, " t"]
     """Which of the frames given to the tracker."""
     times: Float[np.ndarray, " t"]
     """Seconds."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def track_faces(
+    frames: TimedFrames, detector: FaceDetector, *, detect_every: int = 12, min_face: float = 64, max_frames: int = 1000
+) -> list[FaceTrack]:
+    """All faces of a video, each followed until it leaves, the scene changes, or `max_frames` are reached.
+
+    Args:
+        frames: (seconds, frame) in order.
+        detector: finds and fits.
+        detect_every: frames between two searches for new faces.
+        min_face: pixels; narrower faces are not looked for.
+        max_frames: a longer track is cut there, so that a sample has a bounded size.
+    """
+    tracker = _Tracker(detector, detect_every=detect_every, min_face=min_face, max_frames=max_frames)
+    for block in _blocks(frames, detector.batch):
+        tracker.advance(block)
+    tracker.close_all()
+    return sorted(tracker.finished, key=lambda track: (track.frame_index[0], track.landmarks_px[0, 0, 0]))
+
+
+def follow_face(
+    frames: TimedFrames,
+    detector: FaceDetector,
+    *,
+    detect_every: int = 12,
+    min_face: float = 64,
+    name: str = "the video",
+) -> FaceTrack:
+    """The main face of a video at every frame, with confidence 0 and the last landmarks where it is not seen.
+
+    The main face is the one seen longest and largest; before it comes and after it goes, the next one that does not
+    share a frame with it takes its place, and so on.
+
+    Raises:
+        UserError: if there is no face in any frame; `name` says of what.
+    """
+    times: list[float] = []
+
+    def counted() -> Iterator[tuple[float, Frame]]:
+        for seconds, frame in frames:
+            times.append(seconds)
+            yield seconds, frame
+
+    tracks = track_faces(counted(), detector, detect_every=detect_every, min_face=min_face, max_frames=10**9)
+    if not tracks:
+        raise UserError(f"{name}: no face was found in its {len(times)} frames; give a video that shows one.")
+    landmarks = np.zeros((len(times), 68, 2), np.float32)
+    confidence = np.zeros(len(times), np.float32)
+    known = np.zeros(len(times), bool)
+    taken = np.zeros(len(times), bool)
+    for track in sorted(tracks, key=lambda track: -_weight(track)):
+        span = slice(int(track.frame_index[0]), int(track.frame_index[-1]) + 1)
+        if taken[span].any():
+            continue
+        taken[span] = True
+        seen = track.confidence >= LOST
+        index = track.frame_index[seen]
+        landmarks[index], confidence[index], known[index] = track.landmarks_px[seen], track.confidence[seen], True
+    last = np.maximum.accumulate(np.where(known, np.arange(len(times)), -1))
+    landmarks = landmarks[np.where(last < 0, np.argmax(known), last)]
+    return FaceTrack(landmarks, confidence, np.arange(len(times)), np.array(times, np.float64))
+
+
+def _weight(track: FaceTrack) -> float:
+    extent = track.landmarks_px.max(1) - track.landmarks_px.min(1)
+    return float((track.confidence * extent.max(1)).sum())
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Consecutive frames of one scene."""
+
+    start: int
+    times: list[float]
+    frames: list[Frame]
+    cut: bool
+    """The scene changed before it."""
+
+
+def _blocks(frames: TimedFrames, size: int) -> Iterator[_Block]:
+    scenes = SceneCuts()
+    block: _Block | None = None
+    for index, (seconds, frame) in enumerate(frames):
+        cut = scenes.is_cut(frame)
+        if block is not None and (cut or len(block.frames) == size):
+            yield block
+            block = None
+        if block is None:
+            block = _Block(index, [], [], cut)
+        block.times.append(seconds)
+        block.frames.append(frame)
+    if block is not None:
+        yield block
+
+
+class SceneCuts:
+    """Tells where one shot ends and another begins: the brightness histogram and the layout both change.
+
+    A hand before the lens changes the layout alone, a flash or the light of a screen the histogram alone.
+    """
+
+    histogram_change = 0.18
+    layout_change = 0.4
+    alone = 0.45
+    """A change of the histogram that needs no other sign."""
+
+    def __init__(self) -> None:
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+
+    def is_cut(self, frame: Frame) -> bool:
+        """Whether this frame begins a new shot. To be called on every frame in order."""
+        thumbnail = cv2.resize(to_grey(frame), (64, 64), interpolation=cv2.INTER_AREA)
+        histogram = np.bincount(thumbnail.reshape(-1) >> 4, minlength=16) / thumbnail.size
+        layout = cv2.resize(thumbnail, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(-1)
+        layout = layout - layout.mean()
+        before, self._last = self._last, (histogram, layout)
+        if before is None:
+            return False
+        change = float(np.abs(histogram - before[0]).sum() / 2)
+        if change <= self.histogram_change:
+            return False
+        likeness = float(layout @ before[1] / max(np.linalg.norm(layout) * np.linalg.norm(before[1]), 1e-6))
+        return change > self.alone or 1 - likeness > self.layout_change
 
 
 @dataclass
 class _Open:
     """A track that still grows."""
 
+    anchor: Float[np.ndarray, "68 2"]
+    """The last landmarks that were worth following."""
     landmarks: list[Float[np.ndarray, "68 2"]] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
     index: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    score: float = 0.0
-    missed: int = 0
+    lost: int = 0
+    """Frames since the anchor."""
 
     def add(self, landmarks: Float[np.ndarray, "68 2"], confidence: float, index: int, seconds: float) -> None:
         self.landmarks.append(landmarks)
         self.confidence.append(confidence)
         self.index.append(index)
         self.times.append(seconds)
+        self.lost += 1
+        if confidence >= LOST:
+            self.anchor, self.lost = landmarks, 0
 
-    def close(self) -> FaceTrack:
+    def close(self) -> FaceTrack | None:
+        end = len(self.index) - self.lost
+        if end <= 0:
+            return None
         return FaceTrack(
-            np.stack(self.landmarks).astype(np.float32),
-            np.array(self.confidence, np.float32),
-            np.array(self.index, np.int64),
-            np.array(self.times, np.float64),
+            np.stack(self.landmarks[:end]).astype(np.float32),
+            np.array(self.confidence[:end], np.float32),
+            np.array(self.index[:end], np.int64),
+            np.array(self.times[:end], np.float64),
         )
 
 
-def track_faces(
-    frames: Iterable[tuple[float, UInt8[np.ndarray, "h w *c"]]],
-    detector: FaceDetector,
-    *,
-    detect_every: int = 5,
-    min_face: float = 64,
-    max_frames: int = 1000,
-) -> Iterator[FaceTrack]:
-    """Tracks of all faces, each given when it ends."""
-    open_tracks: list[_Open] = []
-    previous = None
-    since = detect_every
-    for index, (seconds, frame) in enumerate(frames):
-        grey = to_grey(frame)
-        small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-        if previous is not None and np.abs(small - previous).mean() > 25:
-            yield from (track.close() for track in open_tracks)
-            open_tracks, since = [], detect_every
-        previous = small
-        since += 1
-        due = since >= detect_every or not open_tracks
-        faces = []
-        if due:
-            faces = detector.detect(frame, min_face=min_face)
-            since = 0
-        for track in list(open_tracks):
-            landmarks, spread = refine(detector, frame, *seed_box(track.landmarks[-1]))
-            box = seed_box(landmarks)[0]
-            if due:
-                match = max(faces, key=lambda face: overlap(face.box, box), default=None)  # noqa: B023
-                if match is not None and overlap(match.box, box) > 0.3:
-                    faces = [face for face in faces if overlap(face.box, match.box) < 0.2]
-                    track.score, track.missed = match.score, 0
-                else:
-                    track.missed += 1
-                    track.score = -0.5
-            jump = np.abs(landmarks.mean(0) - track.landmarks[-1].mean(0)).max() / (box[2] - box[0])
-            if spread > 0.08 or track.missed > 1 or jump > 0.3 or len(track.index) >= max_frames:
-                open_tracks.remove(track)
-                yield track.close()
-                continue
-            track.add(landmarks, confidence_of(track.score, spread), index, seconds)
+class _Tracker:
+    """The faces being followed."""
+
+    def __init__(self, detector: FaceDetector, *, detect_every: int, min_face: float, max_frames: int) -> None:
+        self.detector = detector
+        self.detect_every = detect_every
+        self.min_face = min_face
+        self.max_frames = max_frames
+        self.open: list[_Open] = []
+        self.finished: list[FaceTrack] = []
+        self._since_search = detect_every
+
+    def advance(self, block: _Block) -> None:
+        """Follow every face through a block, look for new ones when it is time, end the tracks that lost theirs."""
+        if block.cut:
+            self.close_all()
+            self._since_search = self.detect_every
+        self._since_search += len(block.frames)
+        faces: list[Face] = []
+        if self._since_search >= (self.detect_every if self.open else self.detect_every / 4):
+            faces = self._search(block.frames[-1])
+            self._since_search = 0
+        for track in self.open:
+            self._follow(track, block, faces)
+        self._end_tracks()
         for face in faces:
-            if face.score < 0 or any(overlap(face.box, seed_box(t.landmarks[-1])[0]) > 0.1 for t in open_tracks):
-                continue
-            landmarks, spread = refine(detector, frame, face.box, 0.0)
-            track = _Open(score=face.score)
-            track.add(landmarks, confidence_of(face.score, spread), index, seconds)
-            open_tracks.append(track)
-    yield from (track.close() for track in open_tracks)
+            self._start(face, block)
 
+    def close_all(self) -> None:
+        """End all tracks."""
+        self.finished += [closed for track in self.open if (closed := track.close())]
+        self.open = []
 
-def refine(
-    detector: FaceDetector, frame: UInt8[np.ndarray, "h w *c"], box: Box, roll: float
-) -> tuple[Float[np.ndarray, "68 2"], float]:
-    """Landmarks averaged over a few boxes, and how far those differ, as a fraction of the box's side."""
-    side = box[2] - box[0]
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    answers = []
-    for right, down, scale in JITTERS:
-        cx, cy, half = x + right * side, y + down * side, side * scale / 2
-        answers.append(detector.landmarks(frame, (cx - half, cy - half, cx + half, cy + half), roll=roll))
-    stack = np.stack(answers)
-    return stack.mean(0), float(stack.std(0).mean() / side)
+    def _search(self, frame: Frame) -> list[Face]:
+        coarse = max(self.min_face, self.min_face * max(frame.shape[:2]) / COARSE_SIDE)
+        faces = self.detector.detect(frame, min_face=coarse)
+        if not faces and not self.open and coarse > self.min_face:
+            faces = self.detector.detect(frame, min_face=self.min_face)
+        return faces
 
+    def _follow(self, track: _Open, block: _Block, faces: list[Face]) -> None:
+        box, roll = box_around(track.anchor)
+        near = [face.box for face in faces if overlap(face.box, box) > 0.3]
+        size = len(block.frames)
+        ends = near[0] if near and size > 1 else box
+        boxes = [_between(box, ends, (j + 1) / size) for j in range(size)]
+        landmarks, confidence = self.detector.fit(block.frames, boxes, [roll] * size)
+        for j, frame in enumerate(block.frames):
+            found, sure = landmarks[j], float(confidence[j])
+            if sure < SURE:
+                found, sure = max([(found, sure), *self._look_again(frame, boxes[j])], key=lambda answer: answer[1])
+            track.add(found, sure, block.start + j, block.times[j])
 
-def confidence_of(score: float, spread: float) -> float:
-    """0..1 from a detector's score and the landmarks' spread."""
-    return float(np.clip((score + 0.5) / 1.0, 0, 1) * np.clip(1.5 - spread / 0.02, 0, 1))
+    def _look_again(self, frame: Frame, box: Box) -> list[tuple[Float[np.ndarray, "68 2"], float]]:
+        """Answers from a detection in the neighbourhood of a box."""
+        side = box[2] - box[0]
+        height, width = frame.shape[:2]
+        left, right = (min(max(int(edge), 0), width) for edge in (box[0] - 0.6 * side, box[2] + 0.6 * side))
+        top, bottom = (min(max(int(edge), 0), height) for edge in (box[1] - 0.6 * side, box[3] + 0.6 * side))
+        if right - left < side / 2 or bottom - top < side / 2:
+            return []
+        faces = self.detector.detect(np.ascontiguousarray(frame[top:bottom, left:right]), min_face=0.6 * side)
+        return [fit_detected(self.detector, frame, _shifted(face.box, left, top)) for face in faces[:1]]
 
+    def _end_tracks(self) -> None:
+        """Close tracks that lost their face, that follow the same face as an older one, or that are long enough."""
+        kept: list[_Open] = []
+        for track in self.open:
+            box = box_around(track.anchor)[0]
+            double = any(overlap(box, box_around(other.anchor)[0]) > 0.5 for other in kept)
+            if track.lost > PATIENCE or double or len(track.index) >= self.max_frames:
+                self.finished += [closed] if (closed := track.close()) else []
+                if track.lost == 0 and not double:
+                    kept.append(_Open(track.anchor))
+            else:
+                kept.append(track)
+        self.open = kept
 
-def seed_box(landmarks_px: Float[np.ndarray, "68 2"]) -> tuple[Box, float]:
-    """The box that a detector would give the face with these landmarks, and the face's lean in radians."""
-    left_eye, right_eye = landmarks_px[36:42].mean(0), landmarks_px[42:48].mean(0)
-    across = right_eye - left_eye
-    roll = float(np.arctan2(across[1], across[0]))
-    mean = landmarks_px.mean(0)
-    spread = float(np.sqrt(((landmarks_px - mean) ** 2).sum(1).mean()))
-    up = np.array([np.sin(roll), -np.cos(roll)])
-    x, y = (mean + BOX_LIFT * spread * up).tolist()
-    half = BOX_PER_SPREAD * spread / 2
-    return (x - half, y - half, x + half, y + half), roll
+    def _start(self, face: Face, block: _Block) -> None:
+        if any(overlap(face.box, box_around(track.anchor)[0]) > 0.1 for track in self.open):
+            return
+        landmarks, confidence = fit_detected(self.detector, block.frames[-1], face.box)
+        if confidence < SURE:
+            return
+        track = _Open(landmarks)
+        if len(block.frames) > 1:
+            self._follow(track, block, [])
+        else:
+            track.add(landmarks, confidence, block.start, block.times[-1])
+        self.open.append(track)
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -151,3 +301,12 @@ def overlap(a: Box, b: Box) -> float:
         return 0.0
     both = width * height
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def _between(a: Box, b: Box, part: float) -> Box:
+    left, top, right, bottom = (x + (y - x) * part for x, y in zip(a, b, strict=True))
+    return left, top, right, bottom
+
+
+def _shifted(box: Box, right: float, down: float) -> Box:
+    return box[0] + right, box[1] + down, box[2] + right, box[3] + down

@@ -1,8 +1,69 @@
 """Pictures <-> arrays, and sheets of pictures."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from talkinghead.errors import UserError
+from talkinghead.media.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+"""Pillow's modes with more than 8 bits, which it cuts off instead of scaling."""
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SCALE = 0.4
+LABEL_HEIGHT = 18
+GAP = 2
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture file as an upright RGB array: EXIF turned, 16 bit brought to 8, transparency laid over white.
+
+    Raises:
+        UserError: if the file is absent or not a picture that can be read.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture = ImageOps.exif_transpose(opened)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a picture that can be read ({error}).") from error
+    if picture.mode in WIDE_MODES:
+        return cv2.cvtColor(_to_8_bits(np.asarray(picture, np.float64)), cv2.COLOR_GRAY2RGB)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        above = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", above.size, (255, 255, 255, 255)), above)
+    return np.array(picture.convert("RGB"))
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    top = 1.0 if values.max(initial=0) <= 1 else 255.0 if values.max() <= 255 else 65535.0
+    return np.clip(np.round(values * (255 / top)), 0, 255).astype(np.uint8)
+
+
+def write_image(path: Path, picture: UInt8[np.ndarray, "h w *c"], *, overwrite: bool = False) -> None:
+    """Write an RGB (or grey) picture; the suffix says how (.png, .jpg, .webp ...).
+
+    Raises:
+        UserError: if the file exists and may not be overwritten, or the suffix names no picture format.
+    """
+    path = Path(path)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        try:
+            Image.fromarray(picture).save(temporary, quality=95)  # PNG has no quality and ignores it
+        except (ValueError, OSError) as error:
+            raise UserError(f"{path}: cannot be written as a picture ({error}); use .png or .jpg.") from error
 
 
 def encode_jpeg(frame: UInt8[np.ndarray, "h w 3"], quality: int = 95) -> bytes:
@@ -19,3 +80,59 @@ def decode_jpeg(encoded: bytes | memoryview) -> UInt8[np.ndarray, "h w 3"]:
     if frame is None:
         raise ValueError(f"{len(encoded)} bytes are not a JPEG")
     return frame
+
+
+def frame_to_tensor(frame: UInt8[np.ndarray, "h w 3"]) -> "torch.Tensor":
+    """A frame on disk (0..255, h w 3) as the networks take it: float -1..1, (3, h, w)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float().div_(127.5).sub_(1)
+
+
+def tensor_to_frame(tensor: "torch.Tensor") -> UInt8[np.ndarray, "h w 3"]:
+    """The inverse of `frame_to_tensor`; values outside -1..1 are clamped."""
+    import torch
+
+    scaled = tensor.detach().float().add(1).mul(127.5).round().clamp(0, 255)
+    return np.ascontiguousarray(scaled.to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def sheet(
+    rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ 3"]]],
+    *,
+    labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A grid of pictures, with a line of text above each row and each column if wanted.
+
+    Rows may differ in length and pictures in size; each column is as wide as its widest picture.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    widths = [max(row[j].shape[1] for row in rows if j < len(row)) for j in range(columns)]
+    width = max(sum(widths) + GAP * max(columns - 1, 0), 1)
+    bands = []
+    if column_labels is not None:
+        band = np.full((LABEL_HEIGHT, width, 3), 255, np.uint8)
+        for j, text in enumerate(column_labels[:columns]):
+            _write_text(band, text, sum(widths[:j]) + GAP * j, room=widths[j])
+        bands.append(band)
+    for i, row in enumerate(rows):
+        if labels is not None:
+            band = np.full((LABEL_HEIGHT, width, 3), 255, np.uint8)
+            _write_text(band, labels[i], 0, room=width)
+            bands.append(band)
+        band = np.full((max((cell.shape[0] for cell in row), default=0) + GAP, width, 3), 255, np.uint8)
+        for j, cell in enumerate(row):
+            left = sum(widths[:j]) + GAP * j
+            band[: cell.shape[0], left : left + cell.shape[1]] = cell
+        bands.append(band)
+    return np.concatenate(bands) if bands else np.full((1, 1, 3), 255, np.uint8)
+
+
+def _write_text(band: UInt8[np.ndarray, "h w 3"], text: str, left: int, *, room: int) -> None:
+    """Draw text from `left`, cut to `room` pixels. OpenCV's fonts know ASCII alone."""
+    text = text.encode("ascii", "replace").decode()
+    while text and cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0] > room - 4:
+        text = text[:-1]
+    place = (left + 2, LABEL_HEIGHT - 5)
+    cv2.putText(band, text, place, FONT, FONT_SCALE, (0, 0, 0), thickness=1, lineType=cv2.LINE_AA)

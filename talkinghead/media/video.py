@@ -2,19 +2,26 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 import av
 import numpy as np
-from av.container import InputContainer
+from av.audio.fifo import AudioFifo
+from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from talkinghead.errors import UserError
+from talkinghead.media.audio import SoundBlocks
+from talkinghead.media.files import atomic_path
+
+Colour = Literal["rgb", "grey"]
+"""What a frame is read as: (h, w, 3), or the brightness alone, (h, w)."""
 
 DEFAULT_FPS = Fraction(25)
 """Taken where a file does not say how fast it is."""
@@ -77,7 +84,7 @@ def read_frames(
     *,
     fps: Fraction | None = None,
     max_side: int | None = None,
-    colour: Literal["rgb", "grey"] = "rgb",
+    colour: Colour = "rgb",
     repeat: bool = True,
     threads: int = 1,
 ) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
@@ -121,7 +128,7 @@ def read_frames(
 
 
 def _show(
-    frame: av.VideoFrame, ticks: range, step: Fraction, *, colour: str, max_side: int | None, repeat: bool
+    frame: av.VideoFrame, ticks: range, step: Fraction, *, colour: Colour, max_side: int | None, repeat: bool
 ) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
     if not ticks:
         return
@@ -196,7 +203,7 @@ def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.Vi
 
 
 def to_array(
-    frame: av.VideoFrame, *, colour: str = "rgb", max_side: int | None = None
+    frame: av.VideoFrame, *, colour: Colour = "rgb", max_side: int | None = None
 ) -> UInt8[np.ndarray, "h w *c"]:
     """A decoded frame as an upright array: RGB (h, w, 3) or grey (h, w)."""
     width, height = frame.width, frame.height
@@ -218,3 +225,139 @@ def stream_fps(stream: VideoStream) -> Fraction:
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".") or type(error).__name__
+
+
+class VideoWriter:
+    """An H.264 mp4 written frame by frame, with the sound of another file cut to its length.
+
+    A context manager. The file appears under its name only when the block ends well.
+    """
+
+    def __init__(
+        self, path: Path, *, fps: Fraction, sound: Path | None = None, overwrite: bool = False, crf: int = 18
+    ) -> None:
+        """Say what will be written.
+
+        Args:
+            path: the mp4.
+            fps: frames a second, exact.
+            sound: any media file; its sound is kept, counted from its first video frame.
+            overwrite: replace `path` if it exists.
+            crf: H.264's constant quality: 18 is visually lossless, 51 the worst.
+
+        Raises:
+            UserError: if `path` exists and may not be overwritten, or `sound` has no sound.
+        """
+        self.path = Path(path)
+        self.fps = Fraction(fps)
+        self.crf = crf
+        self.frames = 0
+        self._sound = SoundBlocks(sound) if sound is not None else None
+        self._overwrite = overwrite
+        self._stack = ExitStack()
+        self._container: OutputContainer | None = None
+        self._video: VideoStream | None = None
+        self._muxer: _SoundMuxer | None = None
+
+    def __enter__(self) -> Self:
+        temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
+        self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        except BaseException as late:
+            self._close()
+            self._stack.__exit__(type(late), late, late.__traceback__)
+            raise
+        self._close()
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Add a frame. All must have one size; an odd one is made even by repeating its last row or column."""
+        container = self._opened()
+        if self._video is None:
+            self._start(container, *frame.shape[:2])
+        video = self._video
+        assert video is not None
+        height, width = frame.shape[:2]
+        if (height + height % 2, width + width % 2) != (video.height, video.width):
+            raise ValueError(f"frame {self.frames} is {width}x{height}, the video is {video.width}x{video.height}")
+        if height % 2 or width % 2:
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", interpolation="AREA")
+        picture.pts, picture.time_base = self.frames, 1 / self.fps
+        container.mux(video.encode(picture))
+        self.frames += 1
+        if self._muxer is not None:
+            self._muxer.write_until(self.frames / self.fps)
+
+    def _start(self, container: OutputContainer, height: int, width: int) -> None:
+        video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "fast"})
+        video.width, video.height = width + width % 2, height + height % 2
+        video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = 1 / self.fps
+        video.codec_context.colorspace = av.video.reformatter.Colorspace.ITU709
+        video.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+        self._video = video
+        if self._sound is not None:
+            self._muxer = _SoundMuxer(container, self._sound)
+
+    def _finish(self) -> None:
+        if self._video is None:
+            raise UserError(f"{self.path}: there is no frame to write.")
+        container = self._opened()
+        container.mux(self._video.encode(None))
+        if self._muxer is not None:
+            self._muxer.finish()
+
+    def _close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _opened(self) -> OutputContainer:
+        if self._container is None:
+            raise ValueError("a VideoWriter is written to inside its `with` block")
+        return self._container
+
+
+class _SoundMuxer:
+    """Puts sound beside the frames, no further than they have come."""
+
+    def __init__(self, container: OutputContainer, sound: SoundBlocks) -> None:
+        self.container = container
+        self.rate = sound.sample_rate
+        self.layout = "mono" if sound.channels == 1 else "stereo"
+        self.stream = container.add_stream("aac", rate=sound.sample_rate, layout=self.layout)
+        self.blocks: Iterator[Float[np.ndarray, "c s"]] = iter(sound)
+        self.fifo = AudioFifo()
+        self.rest: Float[np.ndarray, "c s"] | None = None
+        self.samples = 0
+
+    def write_until(self, seconds: Fraction) -> None:
+        """Mux sound up to a time."""
+        wanted = round(seconds * self.rate)
+        while self.samples < wanted:
+            block = self.rest if self.rest is not None else next(self.blocks, None)
+            if block is None:
+                return
+            now, later = np.split(block, [wanted - self.samples], axis=1)
+            self.rest = later if later.shape[1] else None
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(now), format="fltp", layout=self.layout)
+            frame.sample_rate, frame.pts, frame.time_base = self.rate, self.samples, Fraction(1, self.rate)
+            self.samples += now.shape[1]
+            self.fifo.write(frame)
+            for packed in self.fifo.read_many(self.stream.codec_context.frame_size or 1024):
+                self.container.mux(self.stream.encode(packed))
+
+    def finish(self) -> None:
+        """Mux what is left."""
+        if (last := self.fifo.read(0, partial=True)) is not None:
+            self.container.mux(self.stream.encode(last))
+        self.container.mux(self.stream.encode(None))
