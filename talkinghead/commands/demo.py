@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from talkinghead.commands import run
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -61,9 +63,7 @@ def demo(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    app = typer.Typer(add_completion=False)
-    app.command(epilog=_EPILOG)(demo)
-    app(argv, prog_name="talkinghead demo", standalone_mode=False)
+    run(demo, argv, epilog=_EPILOG)
 
 
 def astronaut() -> Path:

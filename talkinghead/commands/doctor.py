@@ -17,6 +17,8 @@ import typer
 from packaging.requirements import Requirement
 from rich.console import Console
 
+from talkinghead.commands import run
+
 Use = Literal["commercial", "research", "ask"]
 
 PAPER_WEIGHTS: dict[str, Use] = {"vgg19_caffe.pth": "ask", "vgg_face_dag.pth": "research"}
@@ -80,9 +82,7 @@ def doctor(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    app = typer.Typer(add_completion=False)
-    app.command(epilog="Example: talkinghead doctor --commercial")(doctor)
-    app(argv, prog_name="talkinghead doctor")
+    run(doctor, argv, epilog="Example: talkinghead doctor --commercial")
 
 
 def examine() -> Iterator[Finding]:
