@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import av
 import numpy as np
@@ -259,7 +259,7 @@ class VideoWriter:
         self._video: VideoStream | None = None
         self._muxer: _SoundMuxer | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
         self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         return self
