@@ -1,0 +1,50 @@
+"""Batches for fine-tuning: a function of seed and number, every photo as often as any other."""
+
+from collections import Counter
+
+import numpy as np
+import torch
+
+from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
+from talkinghead.data.photo_batches import PhotoBatches, to_batch
+from talkinghead.data.photos import Photos
+from talkinghead.data.synthetic import draw_sequence, random_motion
+
+
+def drawn_photos(count):
+    frames, landmarks = draw_sequence(1, random_motion(count, seed=1), size=32)
+    return Photos(frames, landmarks, tuple(map(str, range(count))), ("0",) * count)
+
+
+def test_every_photo_comes_once_before_any_comes_again():
+    batches = PhotoBatches(drawn_photos(5), steps=6, batch_size=2, augment=AugmentConfig())
+    order = [index for number in range(5) for index in batches.indices(number)]
+    assert Counter(order[:5]) == Counter(order[5:]) == Counter(range(5))
+    assert order[:5] != order[5:]
+
+
+def test_a_batch_depends_on_seed_and_number_alone():
+    one, same, other = (
+        PhotoBatches(drawn_photos(3), steps=4, batch_size=2, augment=AugmentConfig(), seed=seed) for seed in (1, 1, 2)
+    )
+    list(one)
+    assert torch.equal(one.batch(2)["frame"], same.batch(2)["frame"])
+    assert not torch.equal(one.batch(2)["frame"], other.batch(2)["frame"])
+    assert len(list(one)) == len(one) == 4
+
+
+def test_without_changes_a_batch_is_the_photos():
+    photos = drawn_photos(2)
+    batch = PhotoBatches(photos, steps=1, batch_size=8, augment=NO_AUGMENTATION).batch(0)
+    plain = to_batch(photos.frames, photos.landmarks)
+    order = np.argsort([int(torch.equal(frame, plain["frame"][1])) for frame in batch["frame"]])
+    for name, values in plain.items():
+        assert torch.equal(batch[name][order], values), name
+
+
+def test_noise_shakes_the_picture_and_not_the_points():
+    photos = drawn_photos(1)
+    shaken = to_batch(photos.frames, photos.landmarks, noise=np.full((1, 68, 2), 0.1, np.float32))
+    plain = to_batch(photos.frames, photos.landmarks)
+    assert torch.equal(shaken["landmarks"], plain["landmarks"])
+    assert not torch.equal(shaken["landmark_image"], plain["landmark_image"])
