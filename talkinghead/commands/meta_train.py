@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
         raise UserError(f"meta-train: {' '.join(str(error).split())}") from error
     run = RunConfig(**settings.run.as_dict())
     _prepare_process(run)
-    made = parser.instantiate_classes(settings)
+    made = parser.instantiate(settings)
     train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False))
 
 

@@ -58,9 +58,10 @@ class SpectralWeight(nn.Module):
         """Refine the estimate of the leading singular vectors."""
         matrix = self._matrix()
         u = self.u
-        for _ in range(times):
-            v = F.normalize(matrix.T @ u, dim=0, eps=EPSILON)
-            u = F.normalize(matrix @ v, dim=0, eps=EPSILON)
+        with torch.autocast(u.device.type, enabled=False):
+            for _ in range(times):
+                v = F.normalize(matrix.T @ u, dim=0, eps=EPSILON)
+                u = F.normalize(matrix @ v, dim=0, eps=EPSILON)
         self.u, self.v = u, v
 
     def effective(self) -> Tensor:
@@ -77,8 +78,8 @@ class SpectralWeight(nn.Module):
         if self.weight.ndim == 4:
             out, inner, height, width = self.weight.shape
             v = v.view(height, width, inner).permute(2, 0, 1)
-        sigma = (self.u @ (self.weight * v).flatten(1).sum(1)).clamp_min(EPSILON)
-        return self.weight / sigma
+        sigma = (self.u * (self.weight * v).flatten(1).sum(1)).sum()
+        return self.weight / sigma.clamp_min(EPSILON)
 
 
 def _box(weight: Float[Tensor, "o i 3 3"]) -> Float[Tensor, "o i 4 4"]:

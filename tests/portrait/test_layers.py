@@ -84,3 +84,10 @@ def test_self_attention_starts_as_the_identity_and_mixes_places_after():
     layer.gamma.data.fill_(1.0)
     gradient = torch.autograd.grad(layer(x)[0, :, 0, 0].sum(), x)[0]
     assert gradient[0, :, 3, 3].abs().max() > 0
+
+
+def test_power_iteration_keeps_full_precision_under_autocast():
+    layer = Conv(8, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(1, 8, 8, 8))
+    assert layer.u.dtype == layer.v.dtype == layer.current().dtype == torch.float32

@@ -1,0 +1,31 @@
+"""Every file in configs/ trains one step, at a size that a test can afford."""
+
+from pathlib import Path
+
+import pytest
+
+from talkinghead.commands import meta_train
+from talkinghead.data.synthetic import write_drawn_shards
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALLER = [
+    "--model.portrait.size=32", "--model.portrait.min_channels=8", "--model.portrait.max_channels=16",
+    "--model.portrait.embedding_dim=16", "--model.portrait.embedder_blocks=5", "--model.perceptual=offline",
+    "--data.shots=2", "--data.batch_size=2", "--data.workers=0", "--run.steps=1", "--run.accelerator=cpu",
+    "--run.validation_episodes=2", "--run.sheet_every=100",
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["small.yaml", "voxceleb2.yaml"])
+def test_config_trains_one_step(name, tmp_path):
+    write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
+    places = [f"--data.shards={tmp_path / 'shards'}", f"--run.folder={tmp_path / 'run'}"]
+    validation = [f"--data.validation={tmp_path / 'shards'}"] if name == "small.yaml" else []
+    meta_train.main(["--config", str(CONFIGS / name), *SMALLER, *places, *validation])
+    assert (tmp_path / "run" / "head.safetensors").is_file()
+
+
+def test_every_meta_training_config_is_tested():
+    trained = {path.name for path in CONFIGS.glob("*.yaml") if "meta-train" in path.read_text().splitlines()[0]}
+    assert trained == {"small.yaml", "voxceleb2.yaml"}
