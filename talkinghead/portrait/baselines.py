@@ -41,7 +41,7 @@ def warp_photo(
     """Move the photo's landmarks to the target's, piecewise affinely over a Delaunay triangulation.
 
     The triangles are those of the target and cover the frame, so each pixel is fetched once and nothing cracks. Beside
-    the 68 points, an arc over the hair and two points beside the neck follow the head, and the frame's edge stays.
+    the 68 points, an arc over the hair follows the head; the frame's edge stays, and with it shoulders and background.
 
     Args:
         photo: square crop.
@@ -58,14 +58,15 @@ def warp_photo(
     two = np.einsum("nij,nj->ni", affine[:, :2], centres - affine[:, 2])
     weights = np.concatenate([two, 1 - two.sum(1, keepdims=True)], 1)
     origin = np.einsum("nk,nkd->nd", weights, source_points[triangles.simplices[simplex]])
+    origin = np.where(np.isfinite(origin), origin, centres)  # a sliver without area has no inverse
     pixels = (origin * side - 0.5).astype(np.float32).reshape(side, side, 2)
-    return cv2.remap(photo, pixels, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(photo, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def control_points(
     source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
-    """The points of the warp in the photo and in the target: landmarks, hair and neck, the frame's edge."""
+    """The points of the warp in the photo and in the target: landmarks, hair, the frame's edge."""
     anchors = head_anchors(source)
     moved = similarity(source[STILL], target[STILL], anchors)
     frame = frame_points()
@@ -81,14 +82,12 @@ def control_points(
 
 
 def head_anchors(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "n 2"]:
-    """Points over the hair (an arc above the brows) and beside the neck, extrapolated from the landmarks."""
+    """Points over the hair, an arc above the brows, extrapolated from the landmarks."""
     left, right, chin = landmarks[0], landmarks[16], landmarks[8]
     middle = (left + right) / 2
     across = (right - left) / 2
     down = chin - middle
-    arc = [middle + 1.15 * np.cos(a) * across + 1.15 * np.sin(a) * down for a in _HAIR_ANGLES]
-    neck = [middle + sign * 0.8 * across + 1.15 * down for sign in (-1, 1)]
-    return np.array(arc + neck)
+    return np.array([middle + 1.15 * (np.cos(a) * across + np.sin(a) * down) for a in _HAIR_ANGLES])
 
 
 def similarity(

@@ -73,7 +73,7 @@ def l1(
 
 
 def feature_distance(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Float[Tensor, " b"]:
-    """Distance of two stacks of feature maps, 0..4: unit length over channels, squared distance, mean over space and layers.
+    """Distance of two stacks of feature maps, 0..4: squared, between unit vectors, mean over space and layers.
 
     References:
         Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, equation 1, without

@@ -1,0 +1,191 @@
+"""One video evaluated: an avatar from T of its frames against held-out frames and baselines, and moved by a stranger.
+
+References:
+    Zakharov et al. 2019, section 4.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+
+from talkinghead.data.photos import Photos
+from talkinghead.data.shards import Track
+from talkinghead.face.draw import draw_landmarks
+from talkinghead.face.retarget import retarget
+from talkinghead.face.smooth import one_euro
+from talkinghead.media.image import sheet
+from talkinghead.portrait.avatar import Avatar, feed_forward
+from talkinghead.portrait.baselines import nearest_source, source_distances, warp_photo
+from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
+from talkinghead.portrait.head import FewShotHead
+from talkinghead.portrait.judges import Judges, Scores
+from talkinghead.portrait.metrics import acceleration
+from talkinghead.portrait.protocol import Split, longest_run
+from talkinghead.portrait.records import Record
+
+METHODS = {
+    "ff": "ours, feed-forward",
+    "ft": "ours, fine-tuned",
+    "copy": "nearest photo, copied",
+    "warp": "nearest photo, warped",
+    "truth": "the true frame",
+}
+"""`truth` is what the measures say of a perfect result: its landmark error is the detector's own."""
+
+SHEET_ROWS = 4
+
+Frames = UInt8[np.ndarray, "n s s 3"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done with each video."""
+
+    size: int
+    """Side, pixels, at which frames are compared."""
+    fine_tuning: FineTuningConfig | None = None
+    """How a person is learnt; None leaves the fine-tuned method out."""
+    cross_shots: int = 8
+    """T at which another person's motion is rendered as well; 0 for none."""
+    cross_frames: int = 64
+    """Length of that motion at most."""
+
+
+class Examiner:
+    """Evaluates videos one at a time.
+
+    Args:
+        judges: what measures.
+        settings: what is done.
+        head: meta-learned; None evaluates the baselines alone.
+        accelerator: Lightning's name of the device.
+    """
+
+    def __init__(self, judges: Judges, settings: Settings, *, head: FewShotHead | None, accelerator: str = "cpu"):
+        self.judges, self.settings, self.head, self.accelerator = judges, settings, head, accelerator
+        self._found: tuple[str, np.ndarray] | None = None
+
+    def examine(
+        self, track: Track, split: Split, *, shots: int, driver: Track | None = None
+    ) -> tuple[Record, UInt8[np.ndarray, "h w 3"]]:
+        """Measures of every method with the first `shots` source frames, and a sheet of some results.
+
+        Args:
+            track: the video.
+            split: its source and held-out frames.
+            shots: T.
+            driver: another person's video.
+        """
+        size = self.settings.size
+        sources, targets = split.pool[:shots], split.targets
+        photos, truth = resized(track.frames(sources), size), resized(track.frames(targets), size)
+        landmarks, wanted = track.landmarks[sources], track.landmarks[targets]
+        nearest = [nearest_source(one, landmarks) for one in wanted]
+        frames: dict[str, Frames] = {}
+        avatars = self._avatars(track, sources)
+        for method, avatar in avatars.items():
+            frames[method] = self._render(avatar, wanted)
+        frames["copy"] = photos[nearest]
+        frames["warp"] = np.stack(
+            [warp_photo(photos[i], landmarks[i], one) for i, one in zip(nearest, wanted, strict=True)]
+        )
+        frames["truth"] = truth
+        source_embedding = self.judges.embed(photos, landmarks).mean(0)
+        values = {
+            "wanted": wanted,
+            "distance": np.array([source_distances(one, landmarks).min() for one in wanted], np.float32),
+        }
+        for method, scores in self._judge(frames, wanted, source_embedding).items():
+            values |= {f"{method}/{name}": value for name, value in scores.items()}
+        if driver is not None and avatars and shots == self.settings.cross_shots:
+            values |= self._cross(list(avatars.values())[-1], driver, source_embedding)
+        record = Record(track.identity, track.video, shots, len(sources), values)
+        return record, results_sheet(frames, wanted, values["distance"])
+
+    def _avatars(self, track: Track, sources: Int[np.ndarray, " k"]) -> dict[str, Avatar]:
+        """The feed-forward and the fine-tuned avatar."""
+        if self.head is None:
+            return {}
+        frames = resized(track.frames(sources), self.head.config.size)
+        names = tuple(f"{track.video} frame {index}" for index in sources)
+        hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
+        photos = Photos(frames, track.landmarks[sources], names, hashes)
+        avatars = {"ff": feed_forward(self.head, photos)}
+        if self.settings.fine_tuning is not None:
+            tuned = fine_tune(self.head, photos, self.settings.fine_tuning, accelerator=self.accelerator)
+            avatars["ft"] = tuned.avatar
+        return avatars
+
+    def _render(self, avatar: Avatar, landmarks: Float[np.ndarray, "n 68 2"]) -> Frames:
+        frames = np.stack(list(avatar.render_landmarks(landmarks, device=self.judges.device)))
+        return resized(frames, self.settings.size)
+
+    def _judge(
+        self, frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], source_embedding: torch.Tensor
+    ) -> dict[str, Scores]:
+        """Measures of each method. True frames are aligned as results are: by the landmarks found in them."""
+        truth = frames["truth"]
+        found = self._true_landmarks(truth, wanted)
+        true_embedding = self.judges.embed(truth, np.where(np.isfinite(found), found, wanted).astype(np.float32))
+        return {
+            method: self.judges.measure(
+                result,
+                truth,
+                wanted,
+                true_embedding=true_embedding,
+                source_embedding=source_embedding,
+                found=found if method == "truth" else None,
+            )
+            for method, result in frames.items()
+        }
+
+    def _true_landmarks(self, truth: Frames, wanted: Float[np.ndarray, "n 68 2"]) -> Float[np.ndarray, "n 68 2"]:
+        """Landmarks found in the true frames; every T of a video has the same ones."""
+        key = hashlib.sha256(truth).hexdigest()
+        if self._found is None or self._found[0] != key:
+            self._found = key, self.judges.find_landmarks(truth, wanted)
+        return self._found[1]
+
+    def _cross(self, avatar: Avatar, driver: Track, source_embedding: torch.Tensor) -> dict[str, np.ndarray]:
+        """Another person's motion, relative: likeness to the avatar's photos, and how much the result shakes."""
+        chosen = longest_run(driver.times, most=self.settings.cross_frames)
+        times, driving = driver.times[chosen], driver.landmarks[chosen]
+        fps = 1 / float(np.median(np.diff(times)))
+        moved = retarget(one_euro(driving, fps), avatar.source_landmarks, mode="relative")
+        scores = self.judges.look(self._render(avatar, moved), moved, source_embedding=source_embedding)
+        seen = self.judges.find_landmarks(resized(driver.frames(chosen), self.settings.size), driving)
+        return {
+            "cross/csim_sources": scores["csim_sources"],
+            "cross/landmarks": scores["landmarks"],
+            "cross/landmark_error": scores["landmark_error"],
+            "cross/driving": driving,
+            "cross/acceleration": np.array([acceleration(scores["landmarks"]), acceleration(seen)]),
+        }
+
+
+def resized(frames: Frames, size: int) -> Frames:
+    """Frames brought to a size; averaged where they shrink."""
+    if frames.shape[1] == size:
+        return frames
+    method = cv2.INTER_AREA if size < frames.shape[1] else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(frame, (size, size), interpolation=method) for frame in frames])
+
+
+def results_sheet(
+    frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], distance: Float[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Some targets as rows, from the nearest to its source to the farthest: source, landmarks, every method, truth."""
+    order = np.argsort(distance, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, SHEET_ROWS).round().astype(int))]
+    size = frames["truth"].shape[1]
+    shown = [name for name in METHODS if name in frames and name != "copy"]
+    rows = []
+    for index in chosen:
+        drawn = draw_landmarks(wanted[index], size)
+        rows.append([frames["copy"][index], drawn, *(frames[name][index] for name in shown)])
+    columns = ["nearest photo", "landmarks", *(METHODS[name].removeprefix("nearest photo, ") for name in shown)]
+    return sheet(rows, labels=[f"{distance[index]:.2f}" for index in chosen], column_labels=columns)
