@@ -242,9 +242,13 @@ class MetaLearning(LightningModule):
             del state[name]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the content networks back where the checkpoint left them out."""
-        own = {name: value for name, value in self.state_dict().items() if name.startswith("content.")}
-        checkpoint["state_dict"].update(own)
+        """Put the content networks back where the checkpoint left them out; W starts anew on other videos."""
+        own = self.state_dict()
+        kept: tuple[str, ...] = ("content.",)
+        if checkpoint["state_dict"]["columns.table"].shape != own["columns.table"].shape:
+            log.warning("the checkpoint knows other videos: their columns start anew")
+            kept += ("columns.",)
+        checkpoint["state_dict"].update({name: value for name, value in own.items() if name.startswith(kept)})
 
     def shipped_head(self) -> FewShotHead:
         """The averaged embedder and generator with the discriminator, folded."""
