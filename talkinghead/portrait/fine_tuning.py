@@ -295,7 +295,7 @@ def fine_tune(
             held_out = photos.select(range(len(learnt), len(photos)))
             stop = StopByHeldOut(to_batch(held_out.frames, held_out.landmarks), patience=config.patience)
             callbacks = (*callbacks, stop)
-        _fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
+        fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
     avatar = Avatar(
         head.config,
         copy.deepcopy(module.averaged["generator"]).cpu(),  # type: ignore[arg-type]
@@ -312,9 +312,15 @@ def fine_tune(
     return Tuned(avatar, module.history, time.perf_counter() - began)
 
 
-def _fit(
-    module: FineTuning, batches: PhotoBatches, *, accelerator: str, precision: str, callbacks: tuple[Callback, ...]
+def fit(
+    module: FineTuning,
+    batches: PhotoBatches,
+    *,
+    accelerator: str = "auto",
+    precision: str = "auto",
+    callbacks: tuple[Callback, ...] = (),
 ) -> None:
+    """Run the steps; the arguments are those of `fine_tune`."""
     if precision == "auto":
         device = torch.device("cuda" if accelerator in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
         precision = "bf16-mixed" if fast_dtype(device) == torch.bfloat16 else "32-true"

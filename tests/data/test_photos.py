@@ -62,7 +62,7 @@ def test_a_folder_gives_its_photos_by_name_with_their_fingerprints(anna):
 
 
 def test_a_missing_file_and_an_empty_folder_are_named(tmp_path):
-    with pytest.raises(UserError, match="nobody.jpg does not exist"):
+    with pytest.raises(UserError, match=r"nobody\.jpg does not exist"):
         photo_files([tmp_path / "nobody.jpg"])
     with pytest.raises(UserError, match="the folder holds no photo"):
         photo_files([tmp_path])

@@ -32,7 +32,7 @@ def test_a_short_video_gives_what_it_has(clip):
 
 
 def test_no_frames_wanted_is_an_error(clip):
-    with pytest.raises(UserError, match="0 frames of .* take at least 1"):
+    with pytest.raises(UserError, match=r"0 frames of .* take at least 1"):
         video_photos(clip, count=0, size=64)
 
 

@@ -1,0 +1,22 @@
+"""A tiny head and a drawn person for the tests of avatars."""
+
+import torch
+
+from talkinghead.data.photos import Photos
+from talkinghead.data.synthetic import draw_sequence, random_motion
+from talkinghead.portrait.config import PortraitConfig
+from talkinghead.portrait.head import FewShotHead, folded
+
+TINY = PortraitConfig(size=64, min_channels=4, max_channels=16, embedding_dim=16, attention=False)
+
+
+def tiny_head(*, seed: int = 0, config: PortraitConfig = TINY) -> FewShotHead:
+    """A folded head with random weights, as one read from a file is."""
+    torch.manual_seed(seed)
+    return folded(FewShotHead(config)).eval()
+
+
+def drawn_photos(count: int = 3, *, person: int = 1, size: int = TINY.size) -> Photos:
+    """Photos of a drawn person."""
+    frames, landmarks = draw_sequence(person, random_motion(10 * count, seed=person)[::10], size=size)
+    return Photos(frames, landmarks, tuple(f"{i}.png" for i in range(count)), tuple("abcdefgh"[:count]))
