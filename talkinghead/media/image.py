@@ -118,15 +118,20 @@ def sheet(
         bands.append(band)
     for i, row in enumerate(rows):
         if labels is not None:
-            band = np.full((LABEL_HEIGHT, width, 3), 255, np.uint8)
-            _write_text(band, labels[i], 0, room=width)
-            bands.append(band)
+            bands.append(text_band(labels[i], width))
         band = np.full((max((cell.shape[0] for cell in row), default=0) + GAP, width, 3), 255, np.uint8)
         for j, cell in enumerate(row):
             left = sum(widths[:j]) + GAP * j
             band[: cell.shape[0], left : left + cell.shape[1]] = cell
         bands.append(band)
     return np.concatenate(bands) if bands else np.full((1, 1, 3), 255, np.uint8)
+
+
+def text_band(text: str, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    """A line of text on white, cut to the width."""
+    band = np.full((LABEL_HEIGHT, width, 3), 255, np.uint8)
+    _write_text(band, text, 0, room=width)
+    return band
 
 
 def _write_text(band: UInt8[np.ndarray, "h w 3"], text: str, left: int, *, room: int) -> None:

@@ -1,0 +1,237 @@
+"""Tracks of faces -> crops on disk: what of a track is good enough, and the second reading that crops it."""
+
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from talkinghead.data.shards import Track
+from talkinghead.errors import UserError
+from talkinghead.face.crop import MARGIN, CropWindow, crop_frame, stable_windows, to_crop
+from talkinghead.face.detect import box_around
+from talkinghead.face.track import FaceTrack
+from talkinghead.media.files import atomic_path
+from talkinghead.media.image import encode_jpeg
+from talkinghead.media.video import read_frames
+
+ZOOM = 1.8
+"""A track is cut where its face has become this much larger or smaller: the crop does not zoom."""
+
+ZOOM_WINDOW = 9
+"""Frames over which the size is smoothed for that, so that an opened mouth is no zoom."""
+
+OUTSIDE = 0.02
+"""A frame is dropped whose inner landmarks (all but the jaw) come nearer than this to the crop's edge."""
+
+STRIP = 4
+"""Pictures of a clip on the contact sheet."""
+
+THUMB = 96
+"""Side of one of them, pixels."""
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """What decides the content of shards."""
+
+    size: int = 256
+    """Side of the stored frames, pixels."""
+    quality: int = 95
+    """JPEG quality of the stored frames."""
+    fps: Fraction = Fraction(25, 2)
+    """Frames a second kept at most; a slower video keeps its own."""
+    min_face: float = 64
+    """Narrowest face kept, pixels of the source."""
+    min_confidence: float = 0.8
+    """Frames whose landmarks are less sure are dropped."""
+    min_frames: int = 16
+    """Tracks with fewer frames are dropped."""
+    max_frames: int = 1000
+    """Longer tracks are cut there."""
+    detect_every: int = 12
+    """Kept frames between two searches for new faces."""
+    margin: float = MARGIN
+    """Side of the crop over the longer side of the landmarks' box."""
+    detector: str = "auto"
+    """The face detector."""
+    device: str = "cpu"
+    """Where a neural detector runs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "fps": str(self.fps)}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of the collection."""
+
+    path: Path
+    video: str
+    """Its path from the collection's folder, with slashes."""
+    identity: str
+
+
+@dataclass
+class ChosenTrack:
+    """A track that will be stored, and what of it has been cropped so far."""
+
+    track: FaceTrack
+    windows: Float[np.ndarray, "t 3"]
+    kept: list[int]
+    """Indices into the track."""
+    jpegs: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def crop_landmarks(self) -> Float[np.ndarray, "n 68 2"]:
+        rows = [to_crop(self.track.landmarks_px[j], CropWindow(*self.windows[j].tolist())) for j in self.kept]
+        return np.array(rows, np.float32)
+
+
+def choose_track(
+    track: FaceTrack, settings: PrepareSettings, frame_size: tuple[int, int]
+) -> tuple[dict[str, Any], ChosenTrack | None]:
+    """What the report says of a track, and the track with its windows if it is good enough."""
+    face = float(np.median(_box_sides(track.landmarks_px)))
+    windows = stable_windows(track.landmarks_px, margin=settings.margin, frame_size=frame_size)
+    sure = (track.confidence >= settings.min_confidence) & _inside(track.landmarks_px, windows)
+    about = {
+        "start": round(float(track.times[0]), 3),
+        "end": round(float(track.times[-1]), 3),
+        "frames": len(track),
+        "sure": int(sure.sum()),
+        "face_px": round(face, 1),
+        "fate": "kept",
+    }
+    if face < settings.min_face:
+        about["fate"] = f"the face is {face:.0f} px wide, under {settings.min_face:.0f} px"
+    elif sure.sum() < settings.min_frames:
+        about["fate"] = f"only {sure.sum()} frames with sure landmarks, under {settings.min_frames}"
+    else:
+        return about, ChosenTrack(track, windows, np.flatnonzero(sure).tolist())
+    return about, None
+
+
+def _box_sides(landmarks_px: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, " t"]:
+    boxes = [box_around(one)[0] for one in landmarks_px]
+    return np.array([box[2] - box[0] for box in boxes])
+
+
+def _inside(landmarks_px: Float[np.ndarray, "t 68 2"], windows: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, " t"]:
+    corner = windows[:, None, :2] - windows[:, None, 2:] / 2
+    fractions = (landmarks_px[:, 17:] - corner) / windows[:, None, 2:]
+    return ((fractions > OUTSIDE) & (fractions < 1 - OUTSIDE)).all((1, 2))
+
+
+def split_zooms(track: FaceTrack) -> list[FaceTrack]:
+    """The track cut where the face has grown or shrunk by `ZOOM` since the part began."""
+    sizes = _box_sides(track.landmarks_px)
+    half = ZOOM_WINDOW // 2
+    sizes = np.array([np.median(sizes[max(0, j - half) : j + half + 1]) for j in range(len(sizes))])
+    starts, low, high = [0], sizes[0], sizes[0]
+    for j, size in enumerate(sizes.tolist()):
+        low, high = min(low, size), max(high, size)
+        if high > ZOOM * low:
+            starts.append(j)
+            low = high = size
+    spans = zip(starts, [*starts[1:], len(track)], strict=True)
+    return [
+        FaceTrack(track.landmarks_px[a:b], track.confidence[a:b], track.frame_index[a:b], track.times[a:b])
+        for a, b in spans
+    ]
+
+
+def store_tracks(
+    clip: Clip,
+    settings: PrepareSettings,
+    chosen: list[ChosenTrack],
+    *,
+    fps: Fraction,
+    stem: Path,
+    strip: UInt8[np.ndarray, "h w 3"],
+) -> None:
+    """Read the clip again, crop what was chosen, and write each track when its last frame has come."""
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for number, one in enumerate(chosen):
+        for j in one.kept:
+            wanted.setdefault(int(one.track.frame_index[j]), []).append((number, j))
+    shown = np.linspace(0, sum(len(one.kept) for one in chosen) - 1, STRIP).round().astype(int).tolist()
+    count, last = 0, max(wanted)
+    for index, (seconds, frame) in enumerate(read_frames(clip.path, fps=fps, repeat=False)):
+        for number, j in wanted.get(index, ()):
+            one = chosen[number]
+            window = CropWindow(*one.windows[j].tolist())
+            crop = crop_frame(frame, window, settings.size)
+            one.jpegs.append(encode_jpeg(crop, settings.quality))
+            one.times.append(seconds)
+            for place in (place for place, when in enumerate(shown) if when == count):
+                strip[:, place * THUMB : (place + 1) * THUMB] = _dotted(
+                    crop, to_crop(one.track.landmarks_px[j], window)
+                )
+            count += 1
+            if j == one.kept[-1]:
+                _write_part(clip, settings, one, number=number, stem=stem)
+        if index == last:
+            return
+    raise UserError(f"{clip.path}: the second reading gave other frames than the first.")
+
+
+def _write_part(clip: Clip, settings: PrepareSettings, one: ChosenTrack, *, number: int, stem: Path) -> None:
+    sizes = np.array([0, *map(len, one.jpegs)], np.int64)
+    tensors = {
+        "jpegs": np.frombuffer(b"".join(one.jpegs), np.uint8),
+        "offsets": sizes.cumsum(),
+        "landmarks": one.crop_landmarks(),
+        "confidence": one.track.confidence[one.kept],
+        "times": np.array(one.times, np.float64),
+    }
+    about = {"identity": clip.identity, "video": clip.video, "track": str(number), "side": str(settings.size)}
+    one.jpegs.clear()
+    with atomic_path(part_path(stem, number), overwrite=True) as temporary:
+        save_file(tensors, temporary, metadata=about)
+
+
+def part_path(stem: Path, number: int) -> Path:
+    """Where a clip's track waits to be put into a shard."""
+    return stem.with_name(f"{stem.name}.{number}.safetensors")
+
+
+def read_part(path: Path) -> Track:
+    """A track that `process_clip` wrote.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, "numpy") as file:
+            about = file.metadata()
+        return Track(
+            jpegs=tensors["jpegs"].tobytes(),
+            offsets=tensors["offsets"],
+            landmarks=tensors["landmarks"],
+            confidence=tensors["confidence"],
+            times=tensors["times"],
+            identity=about["identity"],
+            video=about["video"],
+            track=int(about["track"]),
+            side=int(about["side"]),
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: a half-finished file is damaged ({error}); delete {path.parent} and start again."
+        ) from error
+
+
+def _dotted(crop: UInt8[np.ndarray, "s s 3"], landmarks: Float[np.ndarray, "68 2"]) -> UInt8[np.ndarray, "t t 3"]:
+    """A small copy of a crop with its landmarks as dots."""
+    thumb = cv2.resize(crop, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    for x, y in (np.clip(landmarks, -1, 2) * THUMB - 0.5) * 16:
+        cv2.circle(thumb, (round(float(x)), round(float(y))), 12, (0, 255, 0), -1, cv2.LINE_AA, 4)
+    return thumb

@@ -1,0 +1,309 @@
+"""A folder of videos -> shards: clips in parallel, each finished one kept, so that a killed run goes on."""
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import cv2
+
+from talkinghead.data.clips import ClipRecord, identity_of, process_clip
+from talkinghead.data.contact_sheet import PAGES, write_contact_sheets
+from talkinghead.data.cropping import Clip, PrepareSettings, part_path, read_part
+from talkinghead.data.shards import INDEX, TRACKS, Track, write_shards
+from talkinghead.errors import UserError
+from talkinghead.face.detect import FaceDetector, make_detector
+from talkinghead.media.files import atomic_path
+from talkinghead.media.image import encode_jpeg
+
+log = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp")
+    + (".ogv", ".gif", ".mxf")
+)
+
+PARTS = ".parts"
+"""Folder, inside the output, of what is finished of a run that is not."""
+
+REPORT = "report.json"
+SHARD_FILES = (INDEX, TRACKS, "chunk-*.bin", REPORT, PAGES)
+"""What `prepare` writes, and what --overwrite removes."""
+
+FORMAT = 1
+"""Counted up when the same video and settings give other tracks than before."""
+
+IDENTITY_COLUMNS = ("identity", "person", "speaker", "id")
+PATH_COLUMNS = ("path", "video", "file", "clip")
+
+Progress = Callable[[ClipRecord, int], None]
+"""Called for each finished clip with its record and its bytes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip and where its tracks, record and strip of pictures are kept."""
+
+    clip: Clip
+    stem: Path
+
+    @property
+    def record_path(self) -> Path:
+        """Written last: it says that the clip is finished."""
+        return self.stem.with_name(self.stem.name + ".json")
+
+    @property
+    def strip_path(self) -> Path:
+        """The pictures for the contact sheet."""
+        return self.stem.with_name(self.stem.name + ".jpg")
+
+
+def prepare(
+    source: Path,
+    output: Path,
+    *,
+    settings: PrepareSettings | None = None,
+    identities: Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> list[ClipRecord]:
+    """Track, crop and store the faces of all videos in a folder, as shards with a report and contact sheets.
+
+    The shards depend on the videos and the settings alone, not on the number of workers nor on interruptions. A run
+    that was stopped goes on where it stood when it is started again.
+
+    Args:
+        source: the folder of videos.
+        output: a new or half-finished folder.
+        settings: sizes and thresholds.
+        identities: a CSV with columns `path` and `identity` (or `person`); by default the folders say who it is.
+        workers: processes; 0 works in this one.
+        overwrite: replace shards that are there.
+        progress: told of each finished clip.
+
+    Raises:
+        UserError: if there is no video, no face is kept from any, or the output holds something else.
+    """
+    settings = settings or PrepareSettings()
+    clips = find_clips(source, identities)
+    _check_output(output, overwrite=overwrite)
+    parts = output / PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    jobs = [Job(clip, parts / _key(clip, settings)) for clip in clips]
+    records = _run(jobs, settings, workers=workers, progress=progress)
+    _write_report(output, settings, records)
+    write_contact_sheets(output, records, [job.strip_path for job in jobs])
+    kept = sum(record.tracks_kept for record in records)
+    if not kept:
+        raise UserError(f"{source}: no face was kept from its {len(clips)} videos; {output / REPORT} says why.")
+    _assemble(jobs, records, output)
+    shutil.rmtree(parts)
+    return records
+
+
+def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
+    """The videos of a folder, in order of their paths, with who they show.
+
+    Raises:
+        UserError: if the folder holds no video, or the CSV cannot be read or leaves one out.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        raise UserError(f"{source}: there is no such folder of videos.")
+    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    videos = {path.relative_to(source).as_posix(): path for path in paths}
+    if not videos:
+        raise UserError(f"{source}: there is no video in it ({', '.join(sorted(VIDEO_SUFFIXES))}).")
+    known = None if identities is None else read_identities(identities)
+    if known is not None and (strangers := [video for video in videos if video not in known]):
+        raise UserError(f"{identities}: {len(strangers)} videos have no line in it, {strangers[0]} for one; add them.")
+    return [Clip(path, video, identity_of(video) if known is None else known[video]) for video, path in videos.items()]
+
+
+def read_identities(path: Path) -> dict[str, str]:
+    """Video -> identity from a CSV with a header.
+
+    Raises:
+        UserError: if it cannot be read or has no such columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: the list of identities cannot be read ({error}).") from error
+    columns = list(rows[0]) if rows else []
+    video = next((name for name in PATH_COLUMNS if name in columns), None)
+    identity = next((name for name in IDENTITY_COLUMNS if name in columns), None)
+    if video is None or identity is None:
+        raise UserError(f"{path}: columns path and identity are needed, it has {', '.join(columns) or 'none'}.")
+    return {Path(row[video]).as_posix(): row[identity] for row in rows}
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse a folder with finished shards (or remove them) and one that is not ours."""
+    if (output / INDEX).exists():
+        if not overwrite:
+            raise UserError(f"{output} holds shards; give another output or --overwrite.")
+        (output / INDEX).unlink()
+        for pattern in SHARD_FILES:
+            for path in output.glob(pattern):
+                path.unlink()
+    elif output.exists():
+        ours = {path for pattern in (*SHARD_FILES, PARTS) for path in output.glob(pattern)}
+        others = sorted(set(output.iterdir()) - ours) if output.is_dir() else [output]
+        if others:
+            raise UserError(f"{output} holds other things ({others[0].name}); give a new folder.")
+
+
+def _key(clip: Clip, settings: PrepareSettings) -> str:
+    """Names what a clip becomes under these settings: if any of it changes, the clip is processed again."""
+    state = clip.path.stat()
+    facts = [FORMAT, clip.video, clip.identity, state.st_size, state.st_mtime_ns, settings.to_dict()]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def _run(jobs: list[Job], settings: PrepareSettings, *, workers: int, progress: Progress | None) -> list[ClipRecord]:
+    records: dict[Path, ClipRecord] = {}
+
+    def finished(job: Job, record: ClipRecord) -> None:
+        records[job.stem] = record
+        if progress is not None:
+            progress(record, job.clip.path.stat().st_size)
+
+    left = []
+    for job in jobs:
+        if (record := _finished_record(job)) is not None:
+            finished(job, record)
+        else:
+            left.append(job)
+    if left and len(left) < len(jobs):
+        log.info("%d of %d videos are finished already", len(jobs) - len(left), len(jobs))
+    if not workers:
+        detector = make_detector(settings.detector, settings.device)
+        for job in left:
+            finished(job, _do(job, settings, detector))
+    elif left:
+        make_detector(settings.detector, settings.device)  # a wrong name is said here, not once in every worker
+        _run_in_pool(left, settings, workers=min(workers, len(left)), finished=finished)
+    return [records[job.stem] for job in jobs]
+
+
+def _run_in_pool(
+    jobs: list[Job], settings: PrepareSettings, *, workers: int, finished: Callable[[Job, ClipRecord], None]
+) -> None:
+    """Spread jobs over processes. A file that kills its process (a crash of a decoder) is found out and reported."""
+    queue = jobs[::-1]
+    while queue:
+        for suspect in _drain(queue, settings, workers=workers, finished=finished):
+            if _drain([suspect], settings, workers=1, finished=finished):
+                clip = suspect.clip
+                finished(suspect, ClipRecord(clip.video, clip.identity, why="it made the process that read it crash"))
+
+
+def _drain(
+    queue: list[Job], settings: PrepareSettings, *, workers: int, finished: Callable[[Job, ClipRecord], None]
+) -> list[Job]:
+    """Work a queue off from its end. If a process dies, stop and give the jobs that it may have died of."""
+    running: dict[Future[ClipRecord], Job] = {}
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (settings,)) as pool:
+        try:
+            while queue or running:
+                while queue and len(running) < 2 * workers:
+                    future = pool.submit(_do_in_worker, queue[-1])
+                    running[future] = queue.pop()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    record = future.result()
+                    finished(running.pop(future), record)
+        except BrokenProcessPool:
+            return list(running.values())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return []
+
+
+_worker: dict[str, Any] = {}
+"""What a worker process makes once: the settings and the detector."""
+
+
+def _start_worker(settings: PrepareSettings) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends the run
+    Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)
+    _worker.update(settings=settings, detector=make_detector(settings.detector, settings.device))
+
+
+def _end_with_parent() -> None:
+    """A killed parent takes its workers with it, so that a second run finds nobody at its files."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _do_in_worker(job: Job) -> ClipRecord:
+    return _do(job, _worker["settings"], _worker["detector"])
+
+
+def _do(job: Job, settings: PrepareSettings, detector: FaceDetector) -> ClipRecord:
+    record, strip = process_clip(job.clip, settings, detector, job.stem)
+    job.strip_path.write_bytes(encode_jpeg(strip, 85))
+    with atomic_path(job.record_path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(asdict(record)))
+    return record
+
+
+def _finished_record(job: Job) -> ClipRecord | None:
+    """The record of a clip that an earlier run finished; None if it has to be done (again)."""
+    try:
+        record = ClipRecord(**json.loads(job.record_path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    whole = all(part_path(job.stem, number).is_file() for number in range(record.tracks_kept))
+    return record if whole else None
+
+
+def _assemble(jobs: list[Job], records: list[ClipRecord], output: Path) -> None:
+    """Put the tracks of all clips into shards, in the order of the clips; the index comes last."""
+
+    def tracks() -> Iterator[Track]:
+        for job, record in zip(jobs, records, strict=True):
+            for number in range(record.tracks_kept):
+                yield read_part(part_path(job.stem, number))
+
+    building = output / PARTS / "shards"
+    shutil.rmtree(building, ignore_errors=True)
+    write_shards(tracks(), building)
+    for path in sorted(building.iterdir(), key=lambda path: path.name == INDEX):
+        path.replace(output / path.name)
+
+
+def _write_report(output: Path, settings: PrepareSettings, records: list[ClipRecord]) -> None:
+    cpu_seconds = sum(record.cpu_seconds for record in records)
+    frames = sum(record.frames_kept for record in records)
+    kept = [record for record in records if record.fate == "kept"]
+    totals = {
+        "clips": len(records),
+        "clips_kept": len(kept),
+        "identities_kept": len({record.identity for record in kept}),
+        "tracks_kept": sum(record.tracks_kept for record in records),
+        "frames_kept": frames,
+        "seconds": round(sum(record.seconds for record in records), 1),
+        "cpu_seconds": round(cpu_seconds, 1),
+        "kept_frames_per_cpu_second": round(frames / max(cpu_seconds, 1e-3), 1),
+    }
+    report = {"totals": totals, "settings": settings.to_dict(), "clips": [asdict(record) for record in records]}
+    with atomic_path(output / REPORT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(report, indent=1))
