@@ -1,0 +1,49 @@
+"""demo: a portrait of the installation, moved by the shipped motion."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from people import tiny_head
+
+from talkinghead.commands import demo
+from talkinghead.face.landmarks import eye_opening, mouth_opening
+from talkinghead.media.image import read_image
+from talkinghead.media.video import probe
+from talkinghead.portrait.avatar import Avatar
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    tiny_head().save(folder / "tiny.head.safetensors", {})
+    demo.main(["-o", str(folder / "out"), "--head", str(folder / "tiny.head.safetensors"), "--steps", "1"])
+    return folder / "out"
+
+
+def test_the_clip_lasts_as_long_as_the_motion(output):
+    clip, motion = probe(output / "astronaut.mp4"), demo.demo_motion()
+    assert clip.fps == motion.fps == Fraction(25)
+    assert clip.frames == len(motion)
+    assert (clip.width, clip.height) == (64, 64)
+
+
+def test_the_avatar_and_the_picture_lie_beside_it(output):
+    assert Avatar.load(output / "astronaut.avatar.safetensors").provenance["consent"] == "public domain portrait"
+    assert read_image(output / "astronaut.png").shape[1] >= 7 * 64
+
+
+def test_a_second_demo_replaces_the_first(output):
+    head = output.parent / "tiny.head.safetensors"
+    demo.main(["-o", str(output), "--head", str(head), "--steps", "0"])
+    assert Avatar.load(output / "astronaut.avatar.safetensors").provenance["steps"] == 0
+
+
+def test_the_shipped_motion_speaks_blinks_turns_and_loops():
+    motion = demo.demo_motion()
+    mouth, eyes, yaw = mouth_opening(motion.landmarks), eye_opening(motion.landmarks), np.degrees(motion.pose[:, 0])
+    assert mouth.min() < 0.02 < 0.1 < mouth.max()
+    assert eyes.min() < 0.1 < 0.25 < np.median(eyes)
+    assert yaw.min() < -10 < 10 < yaw.max()
+    assert np.abs(motion.landmarks[0] - motion.landmarks[-1]).max() < 0.03
+    assert np.abs(np.diff(motion.landmarks, axis=0)).max() < 0.05
