@@ -13,11 +13,17 @@ from talkinghead.media.video import probe
 from talkinghead.portrait.avatar import Avatar
 
 
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        demo.main(list(map(str, arguments)))
+    assert ended.value.code == 0
+
+
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     tiny_head().save(folder / "tiny.head.safetensors", {})
-    demo.main(["-o", str(folder / "out"), "--head", str(folder / "tiny.head.safetensors"), "--steps", "1"])
+    run("-o", folder / "out", "--head", folder / "tiny.head.safetensors", "--steps", 1)
     return folder / "out"
 
 
@@ -35,7 +41,7 @@ def test_the_avatar_and_the_picture_lie_beside_it(output):
 
 def test_a_second_demo_replaces_the_first(output):
     head = output.parent / "tiny.head.safetensors"
-    demo.main(["-o", str(output), "--head", str(head), "--steps", "0"])
+    run("-o", output, "--head", head, "--steps", 0)
     assert Avatar.load(output / "astronaut.avatar.safetensors").provenance["steps"] == 0
 
 
