@@ -59,6 +59,9 @@ class MetaLearning(LightningModule):
         the co-author's published code.
     """
 
+    steps_done: Tensor
+    rate_scale: Tensor
+
     def __init__(
         self,
         *,
@@ -124,9 +127,7 @@ class MetaLearning(LightningModule):
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
         self.log("train/rate", self.generator_lr * rate)
 
-    def _generator_step(
-        self, batch: Episode, rate: float, *, adversarial: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _generator_step(self, batch: Episode, rate: float, *, adversarial: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Update embedder and generator; gives the fake frames, detached, and the loss terms."""
         optimiser = self._optimiser(0, self.generator_lr * rate)
         self.head.discriminator.requires_grad_(False)
@@ -174,13 +175,25 @@ class MetaLearning(LightningModule):
         gradient = column.grad
         assert gradient is not None
         if self.trainer.world_size > 1:
-            index = self.all_gather(index).flatten()
-            gradient = self.all_gather(gradient).flatten(0, 1) / self.trainer.world_size
+            index, gradients = self._gathered(index).flatten(), self._gathered(gradient)
+            gradient = gradients.flatten(0, 1) / self.trainer.world_size
         if torch.isfinite(gradient).all():
             self.columns.update(index, gradient, lr=rate)
 
+    def _gathered(self, tensor: Tensor) -> Tensor:
+        """The tensor of every process, along a new first axis."""
+        everywhere = self.all_gather(tensor)
+        assert isinstance(everywhere, Tensor)
+        return everywhere
+
+    def _optimisers(self) -> list[Any]:
+        """Lightning's wrappers of the generator's and the discriminator's optimiser."""
+        both = self.optimizers()
+        assert isinstance(both, list)
+        return both
+
     def _optimiser(self, which: int, rate: float) -> torch.optim.Optimizer:
-        optimiser = self.optimizers()[which]
+        optimiser = self._optimisers()[which]
         for group in optimiser.param_groups:
             group["lr"] = rate
         return optimiser  # type: ignore[no-any-return]
@@ -212,7 +225,7 @@ class MetaLearning(LightningModule):
 
     def _keep_snapshot(self) -> None:
         self._snapshot = copy.deepcopy(
-            {"model": self.state_dict(), "optimisers": [one.state_dict() for one in self.optimizers()]}
+            {"model": self.state_dict(), "optimisers": [one.state_dict() for one in self._optimisers()]}
         )
 
     def _roll_back(self, terms: dict[str, Tensor]) -> None:
@@ -228,7 +241,7 @@ class MetaLearning(LightningModule):
         rate = float(self.rate_scale) / 2
         here = self.step
         self.load_state_dict(self._snapshot["model"])
-        for optimiser, state in zip(self.optimizers(), self._snapshot["optimisers"], strict=True):
+        for optimiser, state in zip(self._optimisers(), self._snapshot["optimisers"], strict=True):
             optimiser.load_state_dict(copy.deepcopy(state))
         self.rate_scale.fill_(rate)
         self.steps_done.fill_(here + 1)  # past the batch that did it

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -73,9 +74,7 @@ class RunFolder(Callback):
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
             os.replace(temporary, self.folder / CHECKPOINT)
-            module.shipped_head().save(
-                self.folder / HEAD, {**self.provenance, "steps": module.step}, overwrite=True
-            )
+            module.shipped_head().save(self.folder / HEAD, {**self.provenance, "steps": module.step}, overwrite=True)
 
     def show(self, trainer: Trainer, module: MetaLearning) -> None:
         """Write a sheet of samples, and the content loss on people unseen in training."""
@@ -89,7 +88,7 @@ class RunFolder(Callback):
             picture.parent.mkdir(exist_ok=True)
             cv2.imwrite(str(picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
             for logger in trainer.loggers:
-                if hasattr(logger.experiment, "add_image"):
+                if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, sheet, module.step, dataformats="HWC")
         if data.held_out is not None:
             figures = validate(module, data.held_out, self.validation_episodes)
