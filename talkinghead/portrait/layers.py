@@ -76,7 +76,7 @@ class SpectralWeight(nn.Module):
             return self.weight
         v = self.v
         if self.weight.ndim == 4:
-            out, inner, height, width = self.weight.shape
+            _, inner, height, width = self.weight.shape
             v = v.view(height, width, inner).permute(2, 0, 1)
         sigma = (self.u * (self.weight * v).flatten(1).sum(1)).sum()
         return self.weight / sigma.clamp_min(EPSILON)

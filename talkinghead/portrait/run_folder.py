@@ -1,7 +1,6 @@
 """What a training run leaves in its folder: checkpoint, head, sheets of samples, validation figures."""
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ class RunFolder(Callback):
         temporary = self.folder / f".{CHECKPOINT}.part"
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
-            os.replace(temporary, self.folder / CHECKPOINT)
+            temporary.replace(self.folder / CHECKPOINT)
             module.shipped_head().save(self.folder / HEAD, {**self.provenance, "steps": module.step}, overwrite=True)
 
     def show(self, trainer: Trainer, module: MetaLearning) -> None:
@@ -127,7 +126,7 @@ def _sheet(module: MetaLearning, episodes: Episodes) -> np.ndarray:
 
 @torch.no_grad()
 def validate(module: MetaLearning, episodes: Episodes, count: int) -> dict[str, float]:
-    """Content loss and pixel distance (0..1) of the averaged networks, feed-forward, on the first ``count`` episodes."""
+    """Content loss and pixel distance (0..1) of the averaged networks, feed-forward, on ``count`` episodes."""
     content, pixels = [], []
     for first in range(0, count, _VALIDATION_BATCH):
         batch = _batch(episodes, first, min(_VALIDATION_BATCH, count - first), module.device)

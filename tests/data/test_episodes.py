@@ -57,7 +57,7 @@ def test_unsure_frames_are_left_out(folder):
     episodes = Episodes(Shards(folder), shots=3, size=32, min_confidence=0.5)
     landmarks, confidence = episodes.landmarks(0)
     confidence = np.where(np.arange(len(confidence)) < 5, 1.0, 0.1).astype(np.float32)
-    episodes._known = {track: (landmarks, confidence) for track in range(3)}
+    episodes._known = dict.fromkeys(range(3), (landmarks, confidence))
     for number in range(50):
         draw, _ = episodes.draw(number)
         assert max([*draw.sources, draw.target]) < 5
