@@ -48,7 +48,7 @@ class PrepareSettings:
     """Frames a second kept at most; a slower video keeps its own."""
     min_face: float = 64
     """Narrowest face kept, pixels of the source."""
-    min_confidence: float = 0.8
+    min_confidence: float = 0.9
     """Frames whose landmarks are less sure are dropped."""
     min_frames: int = 16
     """Tracks with fewer frames are dropped."""
@@ -233,5 +233,5 @@ def _dotted(crop: UInt8[np.ndarray, "s s 3"], landmarks: Float[np.ndarray, "68 2
     """A small copy of a crop with its landmarks as dots."""
     thumb = cv2.resize(crop, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     for x, y in (np.clip(landmarks, -1, 2) * THUMB - 0.5) * 16:
-        cv2.circle(thumb, (round(float(x)), round(float(y))), 12, (0, 255, 0), -1, cv2.LINE_AA, 4)
+        cv2.circle(thumb, (round(float(x)), round(float(y))), 8, (0, 255, 0), -1, cv2.LINE_AA, 4)
     return thumb

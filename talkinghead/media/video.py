@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.audio.fifo import AudioFifo
 from av.container import InputContainer, OutputContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
 
@@ -28,6 +29,9 @@ DEFAULT_FPS = Fraction(25)
 
 FASTEST_FPS = 480
 """A rate above this is a time base given as a rate, not a camera's."""
+
+ROUNDING = Fraction(1, 200)
+"""How far rounded time stamps move the average rate of a constant video."""
 
 PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
 
@@ -61,7 +65,7 @@ def probe(path: Path) -> VideoInfo:
         if first is None:
             raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
         width, height = first[1].width, first[1].height
-        if first[1].rotation % 180:
+        if orientation(first[1])[0] % 2:
             width, height = height, width
         seconds = None
         if stream.duration and stream.time_base:
@@ -211,16 +215,35 @@ def to_array(
         scale = max_side / max(width, height)
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
     array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(array, turns)) if turns else array
+    turns, mirrored = orientation(frame)
+    if mirrored:
+        array = array[:, ::-1]
+    return np.ascontiguousarray(np.rot90(array, turns))
+
+
+def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+    """How a stored frame is brought upright: mirrored first if need be, then turned counterclockwise by quarters."""
+    stored = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    if stored is None:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(bytes(stored), np.int32)[:5].astype(np.float64)
+    mirrored = bool(a * d - b * c < 0)
+    if mirrored:
+        a, b = -a, -b
+    return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, mirrored
 
 
 def stream_fps(stream: VideoStream) -> Fraction:
-    """The stream's own rate: the average where it is sane, else the guessed one, else 25."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= FASTEST_FPS:
-            return Fraction(rate)
-    return DEFAULT_FPS
+    """The stream's own rate: the average; the nominal one where that lies so near that rounded time stamps explain it.
+
+    25 frames a second where the file says nothing sane.
+    """
+    average, nominal = (
+        rate if rate and 0 < rate <= FASTEST_FPS else None for rate in (stream.average_rate, stream.guessed_rate)
+    )
+    if average and nominal and abs(average - nominal) <= ROUNDING * nominal:
+        return Fraction(nominal)
+    return Fraction(average or nominal or DEFAULT_FPS)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,51 @@
+"""Files appear whole or not at all."""
+
+import pytest
+
+from talkinghead.errors import UserError
+from talkinghead.media.files import atomic_path, refuse_existing
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path):
+    with atomic_path(tmp_path / "new" / "a.txt") as temporary:
+        temporary.write_text("done")
+        assert temporary.suffix == ".txt"
+        assert not (tmp_path / "new" / "a.txt").exists()
+    assert (tmp_path / "new" / "a.txt").read_text() == "done"
+    assert len(list((tmp_path / "new").iterdir())) == 1
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    for text in ("first", "second"):
+        with atomic_path(tmp_path / "folder", overwrite=True) as temporary:
+            temporary.mkdir()
+            (temporary / text).write_text(text)
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
+
+
+def test_a_half_made_folder_is_removed(tmp_path):
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_exists_is_refused(tmp_path):
+    with pytest.raises(UserError, match="exists"), atomic_path(tmp_path):
+        pass
+    refuse_existing(tmp_path, overwrite=True)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"), atomic_path(tmp_path / "file" / "a.txt"):
+        pass
