@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from talkinghead.commands import run
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ def evaluate(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=_EPILOG)(evaluate)
-    app(gathered(argv, "--shots"), prog_name="talkinghead evaluate")
+    run(evaluate, gathered(argv, "--shots"), epilog=_EPILOG)
 
 
 def gathered(argv: list[str], option: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from talkinghead.commands import run
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ def prepare(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=_EPILOG)(prepare)
-    app(argv, prog_name="talkinghead prepare")
+    run(prepare, argv, epilog=_EPILOG)
 
 
 def read_rate(text: str) -> Fraction:
