@@ -1,0 +1,34 @@
+"""Options that several figures share."""
+
+import argparse
+from dataclasses import replace
+
+import torch
+
+from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_TINY = PortraitConfig(
+    size=32, min_channels=8, max_channels=16, embedding_dim=16, down_blocks=2, embedder_blocks=3, residual_blocks=1
+)
+SIZES = {"paper": PAPER, "light": LIGHT, "tiny": _TINY}
+
+
+def add_size_options(parser: argparse.ArgumentParser) -> None:
+    """--size, --side, --no-attention."""
+    parser.add_argument("--size", choices=SIZES, default="paper", help="widths of the networks")
+    parser.add_argument("--side", type=int, help="of the frames, pixels (default: the size's own)")
+    parser.add_argument("--no-attention", action="store_true", help="without self-attention")
+
+
+def add_dtype_option(parser: argparse.ArgumentParser) -> None:
+    """--dtype."""
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the arithmetic")
+
+
+def chosen_config(options: argparse.Namespace) -> PortraitConfig:
+    """The sizes that the options ask for."""
+    config = SIZES[options.size]
+    return replace(
+        config, size=options.side or config.size, attention=config.attention and not options.no_attention
+    )
