@@ -5,7 +5,7 @@ from collections.abc import Callable
 import typer
 
 
-def run(command: Callable[..., None], argv: list[str], *, epilog: str = "") -> None:
+def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = "") -> None:
     """Parse what follows a verb by the annotations of its function, call it, and exit.
 
     Exits with 2 for an option that does not exist, 130 when interrupted.

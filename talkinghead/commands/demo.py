@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run
+from talkinghead.commands import run_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ def demo(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    run(demo, argv, epilog=_EPILOG)
+    run_command(demo, argv, epilog=_EPILOG)
 
 
 def astronaut() -> Path:

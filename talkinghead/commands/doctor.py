@@ -17,7 +17,7 @@ import typer
 from packaging.requirements import Requirement
 from rich.console import Console
 
-from talkinghead.commands import run
+from talkinghead.commands import run_command
 
 Use = Literal["commercial", "research", "ask"]
 
@@ -82,7 +82,7 @@ def doctor(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    run(doctor, argv, epilog="Example: talkinghead doctor --commercial")
+    run_command(doctor, argv, epilog="Example: talkinghead doctor --commercial")
 
 
 def examine() -> Iterator[Finding]:

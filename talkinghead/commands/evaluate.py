@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run
+from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def evaluate(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    run(evaluate, gathered(argv, "--shots"), epilog=_EPILOG)
+    run_command(evaluate, gathered(argv, "--shots"), epilog=_EPILOG)
 
 
 def gathered(argv: list[str], option: str) -> list[str]:

@@ -139,4 +139,4 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         enable_progress_bar=sys.stderr.isatty(),
     )
     trainer.fit(model, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
-    log.info("%s holds the head; tune it to a person with: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)
+    log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run
+from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def prepare(
 
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
-    run(prepare, argv, epilog=_EPILOG)
+    run_command(prepare, argv, epilog=_EPILOG)
 
 
 def read_rate(text: str) -> Fraction:

@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from talkinghead.commands import run
+from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 
@@ -25,18 +25,18 @@ def make_tea(cups: Annotated[int, typer.Option(help="How many.")] = 1) -> None:
 )
 def test_exit_codes(arguments, code):
     with pytest.raises(SystemExit) as exit_info:
-        run(make_tea, arguments)
+        run_command(make_tea, arguments)
     assert exit_info.value.code == code
 
 
 def test_a_user_error_is_left_to_the_command_line():
     with pytest.raises(UserError, match="--cups is 0"):
-        run(make_tea, ["--cups", "0"])
+        run_command(make_tea, ["--cups", "0"])
 
 
 def test_help_names_the_verb_and_the_example(capsys):
     with pytest.raises(SystemExit):
-        run(make_tea, ["--help"], epilog="Example: talkinghead make-tea --cups 2")
+        run_command(make_tea, ["--help"], epilog="Example: talkinghead make-tea --cups 2")
     page = capsys.readouterr().out
     assert "Usage: talkinghead make-tea" in page
     assert "Example: talkinghead make-tea --cups 2" in page
