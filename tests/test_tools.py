@@ -78,3 +78,20 @@ def test_without_a_new_enough_python_the_tool_says_so(tool, tmp_path):
     answer = run(tool, VENV=str(tmp_path / "venv"), PYTHON="surely-not-a-python")
     assert answer.returncode == 1
     assert answer.stderr.startswith("error: Python 3.11 or newer is needed")
+
+
+def test_train_default_prepares_both_splits_and_trains_on_them(venv, tmp_path):
+    (tmp_path / "clips").mkdir()
+    answer = run("train_default", str(tmp_path / "clips"), str(tmp_path / "work"), "--run.steps", "5", VENV=str(venv))
+    assert answer.returncode == 0
+    prepared_train, prepared_val, trained = (line for line in log_of(venv) if line.startswith("talkinghead"))
+    assert prepared_train == f"talkinghead prepare {tmp_path}/clips/train -o {tmp_path}/work/shards/train"
+    assert prepared_val == f"talkinghead prepare {tmp_path}/clips/val -o {tmp_path}/work/shards/val"
+    assert trained.endswith(f"--run.folder {tmp_path}/work/run --run.steps 5")
+    assert f"--data.shards {tmp_path}/work/shards/train" in trained
+
+
+def test_train_default_names_the_folder_that_is_not_there(venv):
+    answer = run("train_default", "no-clips", VENV=str(venv))
+    assert answer.returncode == 1
+    assert "no-clips" in answer.stderr
