@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+
+from talkinghead.data.drawn_person import Person, Pose
+from talkinghead.data.synthetic import random_motion
+from talkinghead.face import landmarks as scheme
+from talkinghead.face.crop import CropWindow, stable_windows, to_crop
+from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
+from talkinghead.face.retarget import best_reference, retarget
+
+ANNA, BEN = 21, 29
+PIVOT = np.array([0.0, 0.7, -1.2])
+PHOTOS = [Pose(), Pose(yaw=0.25, smile=0.5), Pose(yaw=-0.2, mouth_open=0.3), Pose(pitch=0.12, roll=0.1, smile=-0.4)]
+
+
+def seen(person: int, poses: list[Pose]) -> np.ndarray:
+    """Landmarks of a drawn person (without the drawing, which takes longer), framed as tracks and photos are."""
+    turned = []
+    for pose in poses:
+        (sy, sp, sr), (cy, cp, cr) = (f([pose.yaw, pose.pitch, pose.roll]) for f in (np.sin, np.cos))
+        turn = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ [[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]
+        points = (Person.from_seed(person).face_points(pose) - PIVOT) @ (
+            turn @ [[1, 0, 0], [0, cp, sp], [0, -sp, cp]]
+        ).T
+        flat = (points + PIVOT)[:, :2] * 14 / (14 - (points + PIVOT)[:, 2:])
+        turned.append(0.5 + np.array(pose.shift) + (flat - [0, 0.63]) / 6.2 * pose.scale)
+    landmarks = np.array(turned, np.float32)
+    return to_crop(landmarks, CropWindow(*stable_windows(landmarks)[0])).astype(np.float32)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of the landmarks over the interocular distance."""
+    return float((np.linalg.norm(a - b, axis=-1).mean(-1) / interocular(b)).mean())
+
+
+def proportions(landmarks: np.ndarray) -> np.ndarray:
+    """Of faces to the front: jaw width, face length, brow height, mouth width, nose length, gap between the eyes."""
+    pairs = [(2, 14), (27, 8), (19, 37), (48, 54), (27, 33), (39, 42)]
+    lengths = [np.linalg.norm(landmarks[:, a] - landmarks[:, b], axis=-1) for a, b in pairs]
+    return np.stack(lengths, -1) / interocular(landmarks)[:, None]
+
+
+def test_the_persons_own_movement_comes_back():
+    driving = seen(ANNA, random_motion(60, seed=5))
+    assert distance(retarget(driving, seen(ANNA, PHOTOS)), driving) < 0.02
+
+
+def test_one_photo_is_enough_for_the_persons_own_movement():
+    driving = seen(ANNA, random_motion(60, seed=5))
+    assert distance(retarget(driving, seen(ANNA, PHOTOS[:1])), driving) < 0.035
+
+
+def test_a_strangers_movement_lands_on_the_persons_own_face():
+    motion = random_motion(60, seed=6)
+    driving, truth = seen(BEN, motion), seen(ANNA, motion)
+    before, after = distance(driving, truth), distance(retarget(driving, seen(ANNA, PHOTOS)), truth)
+    assert before > 0.07
+    assert after < 0.65 * before
+
+
+@pytest.mark.parametrize("mode", ["absolute", "relative"])
+def test_proportions_are_the_avatars(mode):
+    driving, source = seen(BEN, [Pose()] + random_motion(40, seed=7)), seen(ANNA, PHOTOS)
+    ours = proportions(retarget(driving, source, mode=mode, reference=0)[:1])
+    driver, avatar = proportions(driving[:1]), proportions(source[:1])
+    assert np.abs(ours - avatar).mean() < 0.4 * np.abs(driver - avatar).mean()
+
+
+def test_proportions_are_the_drivers_if_asked_for():
+    driving, source = seen(BEN, random_motion(20, seed=7)), seen(ANNA, PHOTOS)
+    ours = retarget(driving, source, keep_proportions=False)
+    assert np.allclose(proportions(ours), proportions(driving), atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["absolute", "relative"])
+def test_closed_lips_stay_closed(mode):
+    driving = seen(BEN, random_motion(30, seed=8))
+    for upper, lower in ((61, 67), (62, 66), (63, 65)):
+        driving[10, [upper, lower]] = driving[10, [upper, lower]].mean(0)
+    moved = retarget(driving, seen(ANNA, PHOTOS), mode=mode)
+    assert mouth_opening(moved)[10] < 1e-4
+
+
+@pytest.mark.parametrize("mode", ["absolute", "relative"])
+def test_closed_eyes_stay_closed(mode):
+    driving = seen(BEN, random_motion(30, seed=8))
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        driving[10, [upper, lower]] = driving[10, [upper, lower]].mean(0)
+    moved = retarget(driving, seen(ANNA, PHOTOS), mode=mode)
+    assert eye_opening(moved)[10] < 0.03 * np.median(eye_opening(moved))
+
+
+def test_open_eyes_are_as_open_as_the_persons_own():
+    wide, narrow = (max(range(12), key=lambda p: sign * eye_opening(seen(p, [Pose()]))[0]) for sign in (1, -1))
+    motion = random_motion(60, seed=9)
+    moved = retarget(seen(wide, motion), seen(narrow, PHOTOS))
+    awake = np.array([pose.blink == 0 for pose in motion])
+    own, theirs = eye_opening(seen(narrow, motion))[awake].mean(), eye_opening(seen(wide, motion))[awake].mean()
+    assert abs(eye_opening(moved)[awake].mean() - own) < 0.25 * abs(theirs - own)
+
+
+def test_the_mouth_opens_with_the_drivers():
+    motion = random_motion(60, seed=6)
+    moved = retarget(seen(BEN, motion), seen(ANNA, PHOTOS))
+    assert np.corrcoef(mouth_opening(moved), mouth_opening(seen(ANNA, motion)))[0, 1] > 0.99
+
+
+def test_relative_movement_starts_at_a_source_frame():
+    driving, source = seen(BEN, random_motion(40, seed=10)), seen(ANNA, PHOTOS)
+    start, photo = best_reference(driving, source)
+    moved = retarget(driving, source, mode="relative")
+    eyes_and_lips = scheme.RIGHT_EYE + scheme.LEFT_EYE + scheme.INNER_LIPS
+    others = np.setdiff1d(np.arange(68), eyes_and_lips)
+    assert np.allclose(moved[start][others], source[photo][others], atol=1e-5)
+    assert distance(moved[[start]], source[[photo]]) < 0.01
+
+
+def test_relative_movement_in_the_plane_adds_what_the_driver_adds():
+    driving, source = seen(BEN, random_motion(20, seed=10)), seen(ANNA, PHOTOS[:1])
+    moved = retarget(driving, source, mode="relative", keep_proportions=False, adapt_scale=False, reference=3)
+    assert np.allclose(moved, source[0] + driving - driving[3], atol=1e-6)
+
+
+def test_the_best_reference_looks_alike_in_pose_and_expression():
+    motion = [Pose(yaw=0.3), Pose(mouth_open=0.9), Pose(roll=-0.3), Pose(smile=0.8), Pose(yaw=-0.2, mouth_open=0.3)]
+    for frame, pose in enumerate(motion):
+        assert best_reference(seen(BEN, motion), seen(ANNA, [pose]))[0] == frame
+
+
+def test_frames_without_a_face_are_no_reference_and_teach_nothing():
+    driving, source = seen(BEN, random_motion(30, seed=11)), seen(ANNA, PHOTOS)
+    lost = driving.copy()
+    lost[10:15] = np.random.default_rng(0).uniform(0, 1, (5, 68, 2))
+    confidence = np.ones(30, np.float32)
+    confidence[10:15] = 0
+    assert not 10 <= best_reference(lost, source, confidence=confidence)[0] < 15
+    kept = confidence > 0
+    both = [retarget(frames, source, confidence=confidence)[kept] for frames in (driving, lost)]
+    assert np.array_equal(*both)
+    assert np.isfinite(retarget(lost, source, confidence=0 * confidence)).all()
+
+
+def test_scale_is_the_avatars():
+    driving = 0.5 + 0.6 * (seen(ANNA, random_motion(40, seed=12)) - 0.5)
+    source = seen(ANNA, PHOTOS)
+    size = np.median(interocular(source[:1]))
+    adapted, kept = (np.median(interocular(retarget(driving, source, adapt_scale=a))) for a in (True, False))
+    assert abs(adapted / size - 1) < 0.08
+    assert abs(kept / size - 0.6) < 0.05
+
+
+def test_one_frame_is_enough():
+    assert retarget(seen(BEN, [Pose()]), seen(ANNA, [Pose()])).shape == (1, 68, 2)
+
+
+@pytest.mark.parametrize("mode", ["absolute", "relative"])
+def test_the_blocks_of_a_long_video_do_not_show(mode, monkeypatch: pytest.MonkeyPatch):
+    driving, source = seen(BEN, random_motion(30, seed=13)), seen(ANNA, PHOTOS[:2])
+    whole = retarget(driving, source, mode=mode)
+    monkeypatch.setattr("talkinghead.face.retarget.BLOCK", 7)
+    assert np.allclose(retarget(driving, source, mode=mode), whole, atol=1e-6)
+
+
+def test_impossible_requests_are_refused():
+    face = seen(ANNA, [Pose()])
+    with pytest.raises((ValueError, TypeError), match="mode"):
+        retarget(face, face, mode="sideways")
+    with pytest.raises(ValueError, match="0 driving and 1 source"):
+        retarget(face[:0], face)
+    with pytest.raises(ValueError, match="1 driving and 0 source"):
+        retarget(face, face[:0])
+    with pytest.raises(ValueError, match="frame 7 of 1"):
+        retarget(face, face, mode="relative", reference=7)
