@@ -148,8 +148,10 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(FineTuningConfig, "tuning")
         try:
-            settings = yaml.safe_load(path.read_text()) or {}
-            config = parser.instantiate_classes(parser.parse_object({"tuning": settings})).tuning
+            settings = yaml.safe_load(path.read_text())
+            if not isinstance(settings, dict):
+                raise TypeError("it is no list of names and values")
+            config = parser.instantiate(parser.parse_object({"tuning": settings})).tuning
         except (OSError, yaml.YAMLError, ArgumentError, TypeError) as error:
             raise UserError(f"{path} holds no fine-tuning settings: {' '.join(str(error).split())}") from error
     return config if steps is None else replace(config, steps=steps)
@@ -248,15 +250,13 @@ def show(results: "Results", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from talkinghead.portrait.evaluation import METHODS
     from talkinghead.portrait.evaluation_run import SHEETS, TABLE
     from talkinghead.portrait.report import arrow, number
 
     console = Console()
     for shots, rows in results["means"].items():
-        names = list(next(iter(rows.values())))
-        table = Table("method", *(f"{name} {arrow(name)}" for name in names), title=f"T = {shots}")
-        for method, values in rows.items():
-            table.add_row(METHODS[method], *(number(values[name], name) for name in names))
+        table = Table(f"T = {shots}", *rows)
+        for name in next(iter(rows.values())):
+            table.add_row(f"{name} {arrow(name)}", *(number(values[name], name) for values in rows.values()))
         console.print(table)
     console.print(f"{output / TABLE}: all tables; {output / SHEETS}: pictures", highlight=False, soft_wrap=True)

@@ -82,7 +82,7 @@ class Examiner:
         """
         size = self.settings.size
         sources, targets = split.pool[:shots], split.targets
-        photos, truth = resized(track.frames(sources), size), resized(track.frames(targets), size)
+        photos, truth = resized(track.frames(sources.tolist()), size), resized(track.frames(targets.tolist()), size)
         landmarks, wanted = track.landmarks[sources], track.landmarks[targets]
         nearest = [nearest_source(one, landmarks) for one in wanted]
         frames: dict[str, Frames] = {}
@@ -110,7 +110,7 @@ class Examiner:
         """The feed-forward and the fine-tuned avatar."""
         if self.head is None:
             return {}
-        frames = resized(track.frames(sources), self.head.config.size)
+        frames = resized(track.frames(sources.tolist()), self.head.config.size)
         names = tuple(f"{track.video} frame {index}" for index in sources)
         hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
         photos = Photos(frames, track.landmarks[sources], names, hashes)
@@ -145,7 +145,7 @@ class Examiner:
 
     def _true_landmarks(self, truth: Frames, wanted: Float[np.ndarray, "n 68 2"]) -> Float[np.ndarray, "n 68 2"]:
         """Landmarks found in the true frames; every T of a video has the same ones."""
-        key = hashlib.sha256(truth).hexdigest()
+        key = hashlib.sha256(truth.tobytes()).hexdigest()
         if self._found is None or self._found[0] != key:
             self._found = key, self.judges.find_landmarks(truth, wanted)
         return self._found[1]
@@ -157,7 +157,7 @@ class Examiner:
         fps = 1 / float(np.median(np.diff(times)))
         moved = retarget(one_euro(driving, fps), avatar.source_landmarks, mode="relative")
         scores = self.judges.look(self._render(avatar, moved), moved, source_embedding=source_embedding)
-        seen = self.judges.find_landmarks(resized(driver.frames(chosen), self.settings.size), driving)
+        seen = self.judges.find_landmarks(resized(driver.frames(chosen.tolist()), self.settings.size), driving)
         return {
             "cross/csim_sources": scores["csim_sources"],
             "cross/landmarks": scores["landmarks"],
@@ -167,7 +167,7 @@ class Examiner:
         }
 
 
-def resized(frames: Frames, size: int) -> Frames:
+def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "n {size} {size} 3"]:
     """Frames brought to a size; averaged where they shrink."""
     if frames.shape[1] == size:
         return frames

@@ -9,7 +9,7 @@ from typing import Any
 from talkinghead.data.shards import Shards
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
-from talkinghead.portrait.evaluation import Examiner
+from talkinghead.portrait.evaluation import Examiner, resized
 from talkinghead.portrait.protocol import FEWEST_TARGETS, Protocol, Split, one_track_per_video, split_frames, strangers
 from talkinghead.portrait.records import Record, fingerprint, record_key
 from talkinghead.portrait.report import Results, finite, to_markdown
@@ -48,7 +48,8 @@ def plan(shards: Shards, protocol: Protocol, *, people: int | None = None) -> tu
     tasks, left_out = [], {}
     for index, driver in zip(chosen, drivers, strict=True):
         track = shards[index]
-        split = split_frames(track.times, track.video, protocol)
+        pictures = resized(track.frames(), 32).reshape(len(track), -1)
+        split = split_frames(track.times, track.video, protocol, pictures=pictures)
         if len(split.targets) < FEWEST_TARGETS or not len(split.pool):
             left_out[track.video] = f"{len(track)} frames leave {len(split.targets)} to hold out, not {FEWEST_TARGETS}"
             continue

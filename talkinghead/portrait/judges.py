@@ -30,8 +30,8 @@ ALEXNET_WEIGHTS = "alexnet-owt-7be5be79.pth"
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """In torch's hub cache: torchvision's AlexNet, under torchmetrics' LPIPS; and the network that FID is defined by."""
 
-FACE_LAYERS = (0, 3, 7, 10, 13)
-"""Maps of the face network that are compared: the stem and the last of each stage but the smallest."""
+FACE_LAYERS = (0, 3, 7, 10)
+"""Maps of the face network that are compared: the stem and the last of three stages, down to 1/16 of the side."""
 
 SMALLEST_FACE = 0.3
 """Width of the smallest face looked for, as a fraction of the crop; by its framing it is about 0.5."""
@@ -151,7 +151,7 @@ class Judges:
         return self.network((chips + 1) * 127.5)
 
     def _maps(self, frames: Float[Tensor, "n 3 s s"]) -> list[Tensor]:
-        maps = self.network.features((frames + 1) * 127.5)
+        maps = self.network.features((frames + 1) * 127.5, blocks=FACE_LAYERS[-1])
         return [maps[index] for index in FACE_LAYERS]
 
 
@@ -208,7 +208,7 @@ def compute_face_centre(tracks: Iterable[Track], *, frames: int = 8) -> Float[Te
     people: dict[str, list[Tensor]] = {}
     for track in tracks:
         chosen = np.unique(np.linspace(0, len(track) - 1, frames).round().astype(int))
-        embedding = embed_faces(to_tensor(track.frames(chosen)), torch.from_numpy(track.landmarks[chosen]))
+        embedding = embed_faces(to_tensor(track.frames(chosen.tolist())), torch.from_numpy(track.landmarks[chosen]))
         people.setdefault(track.identity, []).append(embedding.mean(0))
     _log.info("the centre of %d people", len(people))
     return torch.stack([torch.stack(means).mean(0) for means in people.values()]).mean(0)

@@ -121,10 +121,11 @@ def movement_correlation(
     for one, other in zip(driving, result, strict=True):
         known = np.isfinite(one) & np.isfinite(other)
         if known.sum() >= 2:
-            centred.append((one[known] - one[known].mean(), other[known] - other[known].mean()))
+            values = [side[known].astype(np.float64) for side in (one, other)]
+            centred.append((values[0] - values[0].mean(), values[1] - values[1].mean()))
     if not centred:
         return float("nan")
-    x, y = (np.concatenate(side).astype(np.float64) for side in zip(*centred, strict=True))
+    x, y = (np.concatenate(side) for side in zip(*centred, strict=True))
     scale = np.sqrt((x**2).sum() * (y**2).sum())
     return float((x * y).sum() / scale) if scale > _EPSILON else float("nan")
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from talkinghead.errors import UserError
 
 FEWEST_TARGETS = 8
 """A video that leaves fewer held-out frames is left out."""
+
+REPEAT = 0.4
+"""Mean difference, of 256 values, up to which two frames shrunk to 32 px are one frame seen twice: encoded again it
+differs by 0.07, and frames of people who sit still by 0.7 or more."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,17 @@ class Split:
     """Held-out frames, in order of time."""
 
 
-def split_frames(times: Float[np.ndarray, " t"], name: str, protocol: Protocol) -> Split:
+def split_frames(
+    times: Float[np.ndarray, " t"], name: str, protocol: Protocol, *, pictures: UInt8[np.ndarray, "t n"] | None = None
+) -> Split:
     """Source and held-out frames of a track; the same for the same name and seed.
 
     Args:
         times: seconds of each frame, rising.
         name: of the video; each video has its own lot.
         protocol: how.
+        pictures: the frames, shrunk to a few pixels. Clips that are played to and fro show the same frame again: no
+            target is among the sources' pictures.
     """
     random = np.random.default_rng([protocol.seed, zlib.crc32(name.encode())])
     count = len(times)
@@ -73,9 +81,16 @@ def split_frames(times: Float[np.ndarray, " t"], name: str, protocol: Protocol) 
     pool = np.flatnonzero(taken)
     others = np.flatnonzero(~taken)
     away = np.abs(times[others, None] - times[pool]).min(1, initial=np.inf) if len(others) else np.zeros(0)
-    free = others[away >= protocol.gap]
+    fresh = np.array([pictures is None or _is_new(pictures[index], pictures[pool]) for index in others], bool)
+    free = others[(away >= protocol.gap) & fresh]
     spread = np.linspace(0, max(len(free) - 1, 0), protocol.held_out).round().astype(int)
     return Split(random.permutation(pool), free[np.unique(spread)[: len(free)]])
+
+
+def _is_new(picture: UInt8[np.ndarray, " n"], others: UInt8[np.ndarray, "k n"]) -> bool:
+    """Whether the picture differs from all others."""
+    apart = np.abs(others.astype(np.float32) - picture).mean(1)
+    return bool(apart.min(initial=np.inf) > REPEAT)
 
 
 def one_track_per_video(about: Sequence[dict[str, Any]]) -> list[int]:

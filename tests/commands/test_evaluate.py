@@ -1,0 +1,106 @@
+"""evaluate as a user runs it."""
+
+import json
+
+import pytest
+from people import tiny_head
+
+from talkinghead.commands import evaluate
+from talkinghead.commands.evaluate import chosen_device, gathered, make_protocol, read_tuning
+from talkinghead.data.synthetic import write_drawn_shards
+from talkinghead.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("command") / "shards"
+    write_drawn_shards(folder, people=2, frames=40, side=64)
+    return folder
+
+
+def call(*arguments: object) -> None:
+    with pytest.raises(SystemExit) as ended:
+        evaluate.main([str(argument) for argument in arguments])
+    assert ended.value.code == 0
+
+
+def test_a_head_is_evaluated_from_shards_to_tables(shards, tmp_path, capsys):
+    head = tmp_path / "tiny.head.safetensors"
+    tiny_head().save(head, {})
+    output = tmp_path / "results"
+    call("--shards", shards, "-o", output, "--head", head, "--shots", 1, 2, "--steps", 1, "--cross", 2,
+         "--held-out", 8)  # fmt: skip
+    results = json.loads((output / "results.json").read_text())
+    assert list(results["means"]) == ["1", "2"]
+    assert list(results["means"]["2"]) == ["ff", "ft", "copy", "warp", "truth"]
+    assert results["counts"]["2"]["people"] == 2
+    assert {"csim_drop", "acceleration_ratio"} <= set(results["driven_by_others"])
+    assert "tiny.head.safetensors" in (output / "table.md").read_text()
+    assert sorted(path.name for path in (output / "sheets").iterdir())[0] == "person000_drawn_T01.png"
+    assert "T = 2" in capsys.readouterr().out
+
+    with pytest.raises(UserError, match="--overwrite"):
+        evaluate.main(["--shards", str(shards), "-o", str(output)])
+
+
+def test_baselines_need_no_head_and_steps_0_no_tuning(shards, tmp_path):
+    call("--shards", shards, "-o", tmp_path / "a", "--baselines-only", "--shots", 1, "--size", 64, "--people", 1,
+         "--held-out", 8)  # fmt: skip
+    assert list(json.loads((tmp_path / "a" / "results.json").read_text())["means"]["1"]) == ["copy", "warp", "truth"]
+    tiny_head().save(tmp_path / "tiny.head.safetensors", {})
+    call("--shards", shards, "-o", tmp_path / "b", "--head", tmp_path / "tiny.head.safetensors",
+         "--shots", 1, "--people", 1, "--steps", 0, "--held-out", 8)  # fmt: skip
+    results = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert list(results["means"]["1"]) == ["ff", "copy", "warp", "truth"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--baselines-only"], "from --shards or from --videos"),
+        (["--shards", "x", "--videos", "y"], "from --shards or from --videos"),
+        (["--shards", "nowhere", "--baselines-only"], "no shards here"),
+        (["--shards", "x", "--shots", "one"], "--shots is 'one'"),
+        (["--shards", "x", "--head", "nowhere.safetensors"], "nowhere.safetensors does not exist"),
+        (["--shards", "x", "--held-out", "2"], "held_out is 2"),
+    ],
+)
+def test_mistakes_are_explained(arguments, complaint, tmp_path):
+    with pytest.raises(UserError, match=complaint):
+        evaluate.main([*arguments, "-o", str(tmp_path / "out")])
+
+
+def test_shards_of_short_videos_are_refused(tmp_path):
+    write_drawn_shards(tmp_path / "short", people=1, frames=9, side=32)
+    with pytest.raises(UserError, match="no video is long enough"):
+        evaluate.main(["--shards", str(tmp_path / "short"), "-o", str(tmp_path / "out"), "--baselines-only"])
+
+
+def test_numbers_after_shots_belong_together():
+    assert gathered(["--shots", "1", "8", "-o", "x"], "--shots") == ["--shots", "1 8", "-o", "x"]
+    assert gathered(["-o", "x"], "--shots") == ["-o", "x"]
+    assert make_protocol("8, 1 8", held_out=32, seed=0).shots == (1, 8)
+
+
+def test_tuning_is_read_from_yaml_and_steps_override_it(tmp_path):
+    file = tmp_path / "tuning.yaml"
+    file.write_text("epochs: 7\ngenerator_lr: 0.001\n")
+    assert read_tuning(file, None).epochs == 7
+    assert read_tuning(file, 3).steps == 3
+    assert read_tuning(None, None).steps is None
+
+
+@pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: ["])
+def test_a_misspelt_tuning_is_refused_by_name(tmp_path, text):
+    file = tmp_path / "tuning.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"tuning\.yaml holds no fine-tuning settings"):
+        read_tuning(file, None)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert chosen_device("auto") == "cpu"
+    with pytest.raises(UserError, match="choose auto, cpu or cuda"):
+        chosen_device("abacus")
+    with pytest.raises(UserError, match="torch sees no GPU"):
+        chosen_device("cuda")
