@@ -145,8 +145,6 @@ class SceneCuts:
 
     histogram_change = 0.18
     layout_change = 0.4
-    alone = 0.45
-    """A change of the histogram that needs no other sign."""
 
     def __init__(self) -> None:
         self._last: tuple[np.ndarray, np.ndarray] | None = None
@@ -164,7 +162,7 @@ class SceneCuts:
         if change <= self.histogram_change:
             return False
         likeness = float(layout @ before[1] / max(np.linalg.norm(layout) * np.linalg.norm(before[1]), 1e-6))
-        return change > self.alone or 1 - likeness > self.layout_change
+        return 1 - likeness > self.layout_change
 
 
 @dataclass

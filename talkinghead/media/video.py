@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.audio.fifo import AudioFifo
 from av.container import InputContainer, OutputContainer
-from av.sidedata.sidedata import Type as SideDataType
+from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
 
@@ -214,7 +214,7 @@ def to_array(
     if max_side and max(width, height) > max_side:
         scale = max_side / max(width, height)
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA")
+    array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA", threads=1)
     turns, mirrored = orientation(frame)
     if mirrored:
         array = array[:, ::-1]
@@ -223,10 +223,10 @@ def to_array(
 
 def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     """How a stored frame is brought upright: mirrored first if need be, then turned counterclockwise by quarters."""
-    stored = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    stored = frame.side_data.get("DISPLAYMATRIX")
     if stored is None:
         return 0, False
-    a, b, _, c, d = np.frombuffer(bytes(stored), np.int32)[:5].astype(np.float64)
+    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, stored)), np.int32)[:5].astype(np.float64)
     mirrored = bool(a * d - b * c < 0)
     if mirrored:
         a, b = -a, -b
