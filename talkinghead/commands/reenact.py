@@ -1,0 +1,173 @@
+"""reenact: an avatar and a driving video -> a clip."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from talkinghead.commands import run_command
+from talkinghead.errors import UserError
+
+if TYPE_CHECKING:
+    from talkinghead.motion import Motion
+    from talkinghead.motion import Progress as Report
+
+log = logging.getLogger(__name__)
+
+MOTION_SUFFIX = ".safetensors"
+
+_EPILOG = """Examples:
+
+talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o anna_speaks.mp4
+
+talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o side_by_side.mp4 --compare --motion relative
+
+talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o a.mp4 --save-motion speech.motion.safetensors
+
+talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4      (tracked once, used twice)
+"""
+
+
+class MotionMode(StrEnum):
+    """How the driver's movement is taken."""
+
+    absolute = "absolute"
+    relative = "relative"
+
+
+class MissingMode(StrEnum):
+    """What happens where the driver's face is not seen."""
+
+    hold = "hold"
+    fade = "fade"
+    fail = "fail"
+
+
+def reenact(
+    avatar: Annotated[Path, typer.Argument(help="The person: a file made by talkinghead fine-tune.")],
+    driver: Annotated[Path, typer.Option(help="What moves: a video, or a .motion.safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The clip to write, an .mp4.")],
+    motion: Annotated[
+        MotionMode,
+        typer.Option(help="Hold the head as the driver does, or start at a photo and add the driver's movement."),
+    ] = MotionMode.absolute,
+    adapt_scale: Annotated[bool, typer.Option(help="Keep the face as large as in the photos.")] = True,
+    keep_proportions: Annotated[bool, typer.Option(help="Keep the person's own face, not the driver's.")] = True,
+    reference: Annotated[
+        int | None, typer.Option(min=0, help="Driver's frame that relative motion starts from; else the best one.")
+    ] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="Strength of the smoothing of landmarks; 0 is off.")] = 1.0,
+    missing: Annotated[
+        MissingMode, typer.Option(help="Where the driver's face is not seen: hold the last, fade over, or fail.")
+    ] = MissingMode.hold,
+    compare: Annotated[bool, typer.Option("--compare", help="Put driver and landmarks beside the person.")] = False,
+    save_motion: Annotated[Path | None, typer.Option(help="Keep the tracked motion in this file.")] = None,
+    sound: Annotated[bool, typer.Option(help="Keep the driver's sound.")] = True,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames rendered at once.")] = 8,
+    detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Move a person: a video drives an avatar, and its sound and frame rate are kept."""
+    from talkinghead.media.files import refuse_existing
+
+    if output.suffix.lower() != ".mp4":
+        raise UserError(f"--output is {output}; give a name that ends in .mp4.")
+    for path in filter(None, (output, save_motion)):
+        refuse_existing(path, overwrite=overwrite)
+        if driver.resolve() == path.resolve() or avatar.resolve() == path.resolve():
+            raise UserError(f"{path} would be written over what it is made from; give another name.")
+
+    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.reenactment import ReenactmentConfig
+    from talkinghead.portrait.reenactment import reenact as write_clip
+
+    config = ReenactmentConfig(
+        motion=motion.value,
+        adapt_scale=adapt_scale,
+        keep_proportions=keep_proportions,
+        reference=reference,
+        smooth=smooth,
+        missing=missing.value,
+        batch_size=batch_size,
+    )
+    where = best_device(device)
+    person = Avatar.load(avatar)
+    moves = read_driver(driver, detector=detector, device=where)
+    if save_motion is not None and driver.suffix != MOTION_SUFFIX:
+        moves.save(save_motion, overwrite=overwrite)
+    with bar("rendering") as report:
+        write_clip(
+            person,
+            moves,
+            output,
+            config=config,
+            compare=compare,
+            sound=sound,
+            device=where,
+            overwrite=overwrite,
+            progress=report,
+        )
+    lost = int((moves.confidence == 0).sum())
+    if lost:
+        log.info("the driver's face was not seen in %d of %d frames (--missing %s)", lost, len(moves), missing.value)
+    log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, output)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command with the arguments that follow its name."""
+    run_command(reenact, argv, epilog=_EPILOG)
+
+
+def read_driver(path: Path, *, detector: str, device: str) -> "Motion":
+    """The motion in a file, or tracked in a video with a progress bar."""
+    from talkinghead.motion import Motion
+
+    if path.suffix == MOTION_SUFFIX:
+        return Motion.load(path)
+    with bar("tracking") as report:
+        return Motion.from_video(path, detector=detector, device=device, progress=report)
+
+
+def best_device(name: str) -> str:
+    """The device by that name; "auto" is the GPU where there is one.
+
+    Raises:
+        UserError: if it is not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device is {name!r}, which this machine does not have; give cpu or auto.") from error
+    return name
+
+
+@contextmanager
+def bar(name: str) -> "Iterator[Report]":
+    """A progress bar over frames, with their rate and the time left; gives what is to be called for each frame."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(name, total=None, rate=0.0)
+
+        def report(done: int, total: int | None) -> None:
+            rate = done / max(shown.tasks[0].elapsed or 0, 1e-3)
+            shown.update(task, completed=done, total=total, rate=rate)
+
+        yield report
