@@ -170,8 +170,12 @@ def _l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:
 
 
 def _relative_l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:
-    """L1 distance over the mean size of the real map, so that no layer needs a weight of its own."""
-    return _l1(fake, real) / real.abs().mean(dtype=torch.float32).clamp_min(1e-6)
+    """L1 distance over the mean size of the real map, so that no layer needs a weight of its own.
+
+    Each sample has its own size: a batch is worth the mean of its parts, however many processes share it.
+    """
+    size = real.abs().mean((1, 2, 3), dtype=torch.float32).clamp_min(1e-6)
+    return ((fake - real).abs().mean((1, 2, 3), dtype=torch.float32) / size).mean()
 
 
 def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float) -> Float[Tensor, "b 1 h w"]:

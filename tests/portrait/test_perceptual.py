@@ -31,6 +31,13 @@ def test_offline_loss_is_zero_for_the_truth_and_grows_with_the_error(offline, ba
     assert 0 < offline(near, truth, landmarks) < offline(far, truth, landmarks)
 
 
+def test_offline_loss_of_a_batch_is_the_mean_of_its_samples(offline, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    fake = (truth + 0.2 * torch.randn_like(truth)).clamp(-1, 1)
+    samples = [offline(fake[i : i + 1], truth[i : i + 1], landmarks[i : i + 1]) for i in range(2)]
+    assert torch.isclose(offline(fake, truth, landmarks), torch.stack(samples).mean(), rtol=1e-4)
+
+
 def test_offline_loss_works_without_mobilenet(monkeypatch, batch):
     monkeypatch.setattr(perceptual, "find_mobilenet", lambda: None)
     loss = OfflineContent()
