@@ -1,6 +1,7 @@
 """evaluate: the paper's protocol on people unseen in training, beside two baselines."""
 
 import json
+import logging
 import os
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
@@ -192,6 +193,7 @@ def examine(
     path, network = head
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=cross)
     examiner = Examiner(judges, settings, head=network, accelerator="gpu" if place == "cuda" else place)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
     hashed = None if path is None else sha256(path)
     kept = run_settings(examiner, hashed, detector)
     weights = [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in tasks]

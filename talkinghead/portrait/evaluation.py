@@ -39,6 +39,8 @@ METHODS = {
 SHEET_ROWS = 4
 
 Frames = UInt8[np.ndarray, "n s s 3"]
+Rows = dict[str, list[UInt8[np.ndarray, "s s 3"]]]
+"""Rows of pictures by their labels."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,12 @@ class Examiner:
         }
         for method, scores in self._judge(frames, wanted, source_embedding).items():
             values |= {f"{method}/{name}": value for name, value in scores.items()}
+        rows: Rows = {}
         if driver is not None and avatars and shots == self.settings.cross_shots:
-            values |= self._cross(list(avatars.values())[-1], driver, source_embedding)
+            crossed, rows = self._cross(list(avatars.values())[-1], driver, source_embedding)
+            values |= crossed
         record = Record(track.identity, track.video, shots, len(sources), values)
-        return record, results_sheet(frames, wanted, values["distance"])
+        return record, results_sheet(frames, wanted, values["distance"], more=rows)
 
     def _avatars(self, track: Track, sources: Int[np.ndarray, " k"]) -> dict[str, Avatar]:
         """The feed-forward and the fine-tuned avatar."""
@@ -150,21 +154,35 @@ class Examiner:
             self._found = key, self.judges.find_landmarks(truth, wanted)
         return self._found[1]
 
-    def _cross(self, avatar: Avatar, driver: Track, source_embedding: torch.Tensor) -> dict[str, np.ndarray]:
-        """Another person's motion, relative: likeness to the avatar's photos, and how much the result shakes."""
+    def _cross(
+        self, avatar: Avatar, driver: Track, source_embedding: torch.Tensor
+    ) -> tuple[dict[str, np.ndarray], Rows]:
+        """Another person's motion, relative: likeness to the avatar's photos, how much it shakes; some pictures."""
         chosen = longest_run(driver.times, most=self.settings.cross_frames)
+        if len(chosen) < 3:
+            return {}, {}
         times, driving = driver.times[chosen], driver.landmarks[chosen]
         fps = 1 / float(np.median(np.diff(times)))
         moved = retarget(one_euro(driving, fps), avatar.source_landmarks, mode="relative")
-        scores = self.judges.look(self._render(avatar, moved), moved, source_embedding=source_embedding)
-        seen = self.judges.find_landmarks(resized(driver.frames(chosen.tolist()), self.settings.size), driving)
+        results = self._render(avatar, moved)
+        drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
+        scores = self.judges.look(results, moved, source_embedding=source_embedding)
+        seen = self.judges.find_landmarks(drivers, driving)
+        rows = {
+            f"driven by {driver.video}, {times[index] - times[0]:.1f} s": [
+                drivers[index],
+                draw_landmarks(moved[index], self.settings.size),
+                results[index],
+            ]
+            for index in (len(chosen) // 3, 2 * len(chosen) // 3)
+        }
         return {
             "cross/csim_sources": scores["csim_sources"],
             "cross/landmarks": scores["landmarks"],
             "cross/landmark_error": scores["landmark_error"],
             "cross/driving": driving,
             "cross/acceleration": np.array([acceleration(scores["landmarks"]), acceleration(seen)]),
-        }
+        }, rows
 
 
 def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "n {size} {size} 3"]:
@@ -176,9 +194,20 @@ def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "n {size} {size} 3"]
 
 
 def results_sheet(
-    frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], distance: Float[np.ndarray, " n"]
+    frames: dict[str, Frames],
+    wanted: Float[np.ndarray, "n 68 2"],
+    distance: Float[np.ndarray, " n"],
+    *,
+    more: Rows | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Some targets as rows, from the nearest to its source to the farthest: source, landmarks, every method, truth."""
+    """Some targets as rows, from the nearest to its source to the farthest: source, landmarks, every method, truth.
+
+    Args:
+        frames: of each method.
+        wanted: landmarks of the targets.
+        distance: of each target to its source.
+        more: rows to put below.
+    """
     order = np.argsort(distance, kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, SHEET_ROWS).round().astype(int))]
     size = frames["truth"].shape[1]
@@ -188,4 +217,6 @@ def results_sheet(
         drawn = draw_landmarks(wanted[index], size)
         rows.append([frames["copy"][index], drawn, *(frames[name][index] for name in shown)])
     columns = ["nearest photo", "landmarks", *(METHODS[name].removeprefix("nearest photo, ") for name in shown)]
-    return sheet(rows, labels=[f"{distance[index]:.2f}" for index in chosen], column_labels=columns)
+    labels = [f"{distance[index]:.2f} of the eyes' distance from the nearest photo" for index in chosen]
+    more = more or {}
+    return sheet([*rows, *more.values()], labels=[*labels, *more], column_labels=columns)
