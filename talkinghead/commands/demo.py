@@ -10,8 +10,6 @@ import typer
 from talkinghead.commands import run_command
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from talkinghead.data.photos import Photos
     from talkinghead.motion import Motion
     from talkinghead.portrait.avatar import Avatar
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDER = Path("talkinghead-demo")
-STRIP_COLUMNS = 6
+STRIP_COLUMNS = 7
 
 _EPILOG = "Example: talkinghead demo -o my-demo"
 
@@ -84,29 +82,22 @@ def demo_motion() -> "Motion":
 
 def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> None:
     """Render the shipped motion as a clip, and a picture of some of its frames under their landmarks."""
-    from talkinghead.face.retarget import retarget
-    from talkinghead.media.image import write_image
-    from talkinghead.media.video import VideoWriter
-
-    motion = demo_motion()
-    moved = retarget(motion.landmarks, avatar.source_landmarks, mode="relative", reference=0)
-    shown = {round(i * (len(moved) - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)}
-    frames = []
-    with VideoWriter(clip, fps=motion.fps, overwrite=True) as writer:
-        for index, frame in enumerate(avatar.render_landmarks(moved)):
-            writer.write(frame)
-            if index in shown:
-                frames.append(frame)
-    write_image(strip, compare(photos.frames[0], moved[sorted(shown)], frames), overwrite=True)
-
-
-def compare(photo: "np.ndarray", landmarks: "np.ndarray", frames: "list[np.ndarray]") -> "np.ndarray":
-    """The photo, and frames under the landmarks that they were rendered from."""
     import numpy as np
 
     from talkinghead.face.draw import draw_landmarks
-    from talkinghead.media.image import sheet
+    from talkinghead.media.image import sheet, write_image
+    from talkinghead.portrait.reenactment import ReenactmentConfig, reenact, steer
 
-    drawn = [draw_landmarks(points, photo.shape[0]) for points in landmarks]
-    blank = np.zeros_like(photo)
-    return sheet([[blank, *drawn], [photo, *frames]], column_labels=["photo", *[""] * len(frames)])
+    motion = demo_motion()
+    config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)
+    reenact(avatar, motion, clip, config=config, overwrite=True)
+    shown = np.linspace(0, len(motion) - 1, STRIP_COLUMNS).round().astype(int)
+    landmarks = steer(motion, avatar.source_landmarks, config)[shown]
+    photo = photos.frames[0]
+    drawn = [np.zeros_like(photo), *(draw_landmarks(points, len(photo)) for points in landmarks)]
+    rows = [drawn, [photo, *avatar.render_batch(landmarks)]]
+    write_image(
+        strip,
+        sheet(rows, column_labels=["photo"] + [f"{float(i / motion.fps):.1f} s" for i in shown.tolist()]),
+        overwrite=True,
+    )

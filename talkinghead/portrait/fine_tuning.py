@@ -45,12 +45,16 @@ class FineTuningConfig:
     batch_size: int = 8
     """Photos a step."""
     generator_lr: float = 5e-5
-    """Of the generator and the person's AdaIN parameters."""
+    """Of the generator's weights."""
+    adain_lr: float = 5e-5
+    """Of psi', the person's AdaIN parameters."""
     discriminator_lr: float = 2e-4
     discriminator_steps: int = 2
     """For each generator step."""
     ema: float = 0.972
     """Decay of the averaged generator, which is what is kept; 0 keeps the last one."""
+    decay: float = 1.0
+    """The rates fall to this fraction of themselves by the last step, along a cosine."""
     clip: float = 10.0
     """Largest gradient norm."""
     pull: float = 0.0
@@ -74,10 +78,10 @@ class FineTuningConfig:
                 )
         if self.steps is not None and self.steps < 0:
             raise UserError(f"steps is {self.steps}; it must be 0 or more")
-        for name in ("generator_lr", "discriminator_lr", "clip"):
+        for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
-        for name in ("ema", "pull"):
+        for name in ("ema", "pull", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
 
@@ -95,15 +99,16 @@ class FineTuning(LightningModule):
         head: the meta-learned head; it is not changed.
         embedding: e, the mean embedding of the photos.
         config: rates and weights.
+        steps: over which the rates fall; 0 keeps them.
 
     References:
         Zakharov et al. 2019, section 3.3.
     """
 
-    def __init__(self, head: FewShotHead, embedding: Float[Tensor, "1 e"], config: FineTuningConfig):
+    def __init__(self, head: FewShotHead, embedding: Float[Tensor, "1 e"], config: FineTuningConfig, *, steps: int = 0):
         super().__init__()
         self.automatic_optimization = False
-        self.config = config
+        self.config, self.steps = config, steps
         self.generator = person_generator(head.generator).requires_grad_(True)
         with torch.no_grad():
             self.adain_params = nn.Parameter(head.generator.project(embedding).clone())
@@ -122,13 +127,17 @@ class FineTuning(LightningModule):
         return nn.ModuleDict({"generator": copy.deepcopy(self.generator), "person": person}).requires_grad_(False)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        person = [*self.generator.parameters(), self.adain_params]
+        person = [
+            {"params": [*self.generator.parameters()], "lr": self.config.generator_lr},
+            {"params": [self.adain_params], "lr": self.config.adain_lr},
+        ]
         return [
-            torch.optim.Adam(person, lr=self.config.generator_lr, **_ADAM),  # type: ignore[arg-type]
+            torch.optim.Adam(person, **_ADAM),  # type: ignore[arg-type]
             torch.optim.Adam(self.discriminator.parameters(), lr=self.config.discriminator_lr, **_ADAM),  # type: ignore[arg-type]
         ]
 
     def training_step(self, batch: Batch) -> None:
+        self._set_rates()
         fake, terms = self._generator_step(batch)
         for _ in range(self.config.discriminator_steps):
             terms |= self._discriminator_step(batch, fake)
@@ -141,6 +150,13 @@ class FineTuning(LightningModule):
                 f"fine-tuning diverged at step {self.step} ({', '.join(bad)}); lower generator_lr and discriminator_lr"
             )
         self.log("content", terms["content"], prog_bar=True)
+
+    def _set_rates(self) -> None:
+        progress = min(1.0, self.step / self.steps) if self.steps else 0.0
+        factor = self.config.decay + (1 - self.config.decay) * (1 + math.cos(math.pi * progress)) / 2
+        for optimiser in self.optimizers():  # type: ignore[union-attr]
+            for group in optimiser.param_groups:
+                group["lr"] = group.setdefault("first_lr", group["lr"]) * factor
 
     def _generator_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Update the generator and psi'; gives the fake frames, detached, and the loss terms."""
@@ -286,7 +302,7 @@ def fine_tune(
     learnt = photos.select(range(len(photos) - config.hold_out))
     steps = config.steps_for(len(learnt))
     torch.manual_seed(config.seed)
-    module = FineTuning(head, mean_embedding(head, photos), config)
+    module = FineTuning(head, mean_embedding(head, photos), config, steps=steps)
     if steps:
         batches = PhotoBatches(
             learnt, steps=steps, batch_size=config.batch_size, augment=config.augment, seed=config.seed
