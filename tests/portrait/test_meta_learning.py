@@ -273,4 +273,4 @@ def test_two_processes_equal_one_with_the_doubled_batch(shards, tmp_path):
     # single weights around; a gradient that was not averaged would turn half of them.
     for name, value in one.items():
         apart = (value.float() - two[name].float()).abs()
-        assert apart.mean() < 0.05 * 2e-4, name
+        assert apart.mean() < 0.1 * 2e-4, name
