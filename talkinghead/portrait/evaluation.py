@@ -6,6 +6,7 @@ References:
 
 import hashlib
 from dataclasses import dataclass
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -15,9 +16,8 @@ from jaxtyping import Float, Int, UInt8
 from talkinghead.data.photos import Photos
 from talkinghead.data.shards import Track
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.face.retarget import retarget
-from talkinghead.face.smooth import one_euro
 from talkinghead.media.image import sheet
+from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
 from talkinghead.portrait.baselines import nearest_source, source_distances, warp_photo
 from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
@@ -26,6 +26,7 @@ from talkinghead.portrait.judges import Judges, Scores
 from talkinghead.portrait.metrics import acceleration
 from talkinghead.portrait.protocol import Split, longest_run
 from talkinghead.portrait.records import Record
+from talkinghead.portrait.reenactment import ReenactmentConfig, steer
 
 METHODS = {
     "ff": "ours, feed-forward",
@@ -162,8 +163,9 @@ class Examiner:
         if len(chosen) < 3:
             return {}, {}
         times, driving = driver.times[chosen], driver.landmarks[chosen]
-        fps = 1 / float(np.median(np.diff(times)))
-        moved = retarget(one_euro(driving, fps), avatar.source_landmarks, mode="relative")
+        fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
+        motion = Motion(driving, np.ones(len(driving), np.float32), fps)
+        moved = steer(motion, avatar.source_landmarks, ReenactmentConfig(motion="relative"))
         results = self._render(avatar, moved)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
         scores = self.judges.look(results, moved, source_embedding=source_embedding)

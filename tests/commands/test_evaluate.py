@@ -5,9 +5,9 @@ import json
 import pytest
 from people import tiny_head
 
-from talkinghead.commands import evaluate
+from talkinghead.commands import evaluate, prepare
 from talkinghead.commands.evaluate import chosen_device, gathered, make_protocol, read_tuning
-from talkinghead.data.synthetic import write_drawn_shards
+from talkinghead.data.synthetic import write_clip, write_drawn_shards
 from talkinghead.errors import UserError
 
 
@@ -52,6 +52,20 @@ def test_baselines_need_no_head_and_steps_0_no_tuning(shards, tmp_path):
          "--shots", 1, "--people", 1, "--steps", 0, "--held-out", 8)  # fmt: skip
     results = json.loads((tmp_path / "b" / "results.json").read_text())
     assert list(results["means"]["1"]) == ["ff", "copy", "warp", "truth"]
+
+
+def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
+    write_clip(tmp_path / "clips" / "anna" / "00.mp4", 1, frames=80, sound=False)
+    run, prepared = prepare.run, []
+    monkeypatch.setattr(prepare, "run", lambda *a, **k: prepared.append(a[0]) or run(*a, **(k | {"workers": 0})))
+    options = ["-o", tmp_path / "out", "--baselines-only", "--shots", 1, "--held-out", 8, "--size", 64, "--overwrite"]
+    call("--videos", tmp_path / "clips", *options)
+    call("--videos", tmp_path / "clips", *options)
+    assert prepared == [tmp_path / "clips"]
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["counts"]["1"]["people"] == 1
+    (tmp_path / "clips" / "anna").rename(tmp_path / "clips" / "ben")
+    with pytest.raises(UserError, match="other videos"):
+        evaluate.main([str(word) for word in ("--videos", tmp_path / "clips", *options)])
 
 
 @pytest.mark.parametrize(
