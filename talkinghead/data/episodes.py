@@ -78,7 +78,8 @@ class Episodes(Dataset[Episode]):
         self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > shots]
         if not self.usable:
             raise UserError(
-                f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips or lower --data.shots"
+                f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips "
+                "or lower --data.shots"
             )
         self._people: dict[str, list[int]] = {}
         for index in self.usable:

@@ -32,9 +32,9 @@ _PAPER_SIDE = 256
 def draw_landmarks(landmarks: Float[np.ndarray, "68 2"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """Draw facial landmarks as coloured lines, one colour for each part of the face.
 
-    Lines have OpenCV's thickness 2 at 256 px, as the authors draw them (3 px and soft edges), and in proportion below. Points keep their fractions
-    (1/16 px) where the authors round them, and lines are anti-aliased: at 128 px and less a rounded point
-    moves an eyelid by half its opening.
+    Lines have OpenCV's thickness 2 at 256 px, as the authors draw them (3 px and soft edges), and in proportion below.
+    Points keep their fractions (1/16 px) where the authors round them, and lines are anti-aliased: at 128 px and less
+    a rounded point moves an eyelid by half its opening.
 
     Args:
         landmarks: fractions of the side, (x, y) from the top-left corner of the crop.
