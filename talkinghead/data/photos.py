@@ -163,8 +163,9 @@ def main_face(faces: Sequence[Face], path: Path, *, allow: Allow) -> Face | None
         if allow.no_face:
             return None
         raise UserError(
-            f"{path}: no face was found (it must be at least {SMALLEST_FACE} px and a tenth of the photo wide, and turned "
-            "to the camera; paintings and profiles often escape the detector); leave it out, or give --allow-no-face"
+            f"{path}: no face was found (it must be at least {SMALLEST_FACE} px and a tenth of the photo wide, "
+            "and turned to the camera; paintings and profiles often escape the detector); leave it out, or give "
+            "--allow-no-face"
         )
     largest = max(faces, key=lambda face: _width(face) * (face.score > 0))
     people = [face for face in faces if face.score > 0 and _width(face) >= SECOND_FACE * _width(largest)]
