@@ -1,0 +1,31 @@
+"""What ships with the package."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+WEIGHTS = Path(str(files("talkinghead") / "weights"))
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("path", sorted(WEIGHTS.glob("*.safetensors")), ids=lambda path: path.name)
+def test_each_shipped_file_has_a_card_that_says_where_it_comes_from(path):
+    card = path.with_suffix(".md").read_text()
+    assert path.name in card.splitlines()[0]
+
+
+def test_nothing_ships_that_could_run_code_when_it_is_read():
+    assert {path.suffix for path in WEIGHTS.iterdir()} <= {".safetensors", ".md"}
+
+
+def test_the_extras_are_those_that_the_documentation_names():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras) == {"app", "speech", "scale", "export", "live", "provenance", "test", "dev"}
+
+
+def test_no_dependency_brings_a_second_opencv():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    everything = [*declared["dependencies"], *sum(declared["optional-dependencies"].values(), [])]
+    assert not any(requirement.startswith("opencv-python-headless") for requirement in everything)
