@@ -23,6 +23,10 @@ EYELIDS = np.array([[37, 41], [38, 40], [43, 47], [44, 46]])
 
 INNER_LIPS = np.array([[61, 67], [62, 66], [63, 65]])
 
+OUTER_LIP_PAIRS = np.array([[49, 59], [50, 58], [51, 57], [52, 56], [53, 55]])
+LIP_SHARES = np.array([[0.5, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0.5]])
+"""How far each pair of outer lips goes with each pair of inner ones."""
+
 LEAST_RATIO, MOST_RATIO = 0.7, 1.4
 """Bounds of how much larger or smaller an expression may become: beyond, a resting face has been misjudged."""
 
@@ -179,12 +183,16 @@ def _carry_openings(
     sizes: Float[np.ndarray, "68 3"],
 ) -> None:
     """Set, in `moved`, the distance of the lids to the avatar's own times how far the driver's are open, and that of
-    the inner lips to the driver's times the mouth's size."""
+    the inner lips to the driver's times the mouth's size; the outer lips go with the inner ones and stay as thick."""
     lids = avatar.face[EYELIDS[:, 0]] - avatar.face[EYELIDS[:, 1]]
     openness, aside = _openness(points, driver.face, EYELIDS)
     _set_gap(moved, EYELIDS, openness[..., None] * lids + sizes[EYELIDS[:, 0]] * aside)
     upper, lower = INNER_LIPS.T
-    _set_gap(moved, INNER_LIPS, sizes[upper] * (points[:, upper] - points[:, lower]))
+    gap = sizes[upper] * (points[:, upper] - points[:, lower])
+    wider = (gap - (moved[:, upper] - moved[:, lower])) / 2
+    moved[:, OUTER_LIP_PAIRS[:, 0]] += LIP_SHARES @ wider
+    moved[:, OUTER_LIP_PAIRS[:, 1]] -= LIP_SHARES @ wider
+    _set_gap(moved, INNER_LIPS, gap)
 
 
 def _openness(

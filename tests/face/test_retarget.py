@@ -81,6 +81,16 @@ def test_closed_lips_stay_closed(mode):
     assert mouth_opening(moved)[10] < 1e-4
 
 
+def test_lips_stay_as_thick_when_they_close_further_than_at_the_start():
+    motion = [Pose(mouth_open=0.4), Pose(mouth_open=0.2), Pose()]
+    source = seen(ANNA, [Pose()])
+    moved = retarget(seen(BEN, motion), source, mode="relative", reference=0)
+    thickness = [np.linalg.norm(lips[:, 51] - lips[:, 62], axis=-1) / interocular(lips) for lips in (moved, source)]
+    below = [np.linalg.norm(lips[:, 57] - lips[:, 66], axis=-1) / interocular(lips) for lips in (moved, source)]
+    assert thickness[0][2] > 0.7 * thickness[1][0]
+    assert below[0][2] > 0.7 * below[1][0]
+
+
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 def test_closed_eyes_stay_closed(mode):
     driving = seen(BEN, random_motion(30, seed=8))
@@ -109,7 +119,7 @@ def test_relative_movement_starts_at_a_source_frame():
     driving, source = seen(BEN, random_motion(40, seed=10)), seen(ANNA, PHOTOS)
     start, photo = best_reference(driving, source)
     moved = retarget(driving, source, mode="relative")
-    eyes_and_lips = scheme.RIGHT_EYE + scheme.LEFT_EYE + scheme.INNER_LIPS
+    eyes_and_lips = scheme.RIGHT_EYE + scheme.LEFT_EYE + scheme.OUTER_LIPS + scheme.INNER_LIPS
     others = np.setdiff1d(np.arange(68), eyes_and_lips)
     assert np.allclose(moved[start][others], source[photo][others], atol=1e-5)
     assert distance(moved[[start]], source[[photo]]) < 0.01
