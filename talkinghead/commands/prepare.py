@@ -144,7 +144,7 @@ def summarise(records: list["ClipRecord"], output: Path) -> None:
         "%d frames in %d tracks of %d people, from %d of %d videos: %s",
         sum(record.frames_kept for record in kept),
         sum(record.tracks_kept for record in kept),
-        len({record.identity for record in kept}),
+        len({person for record in kept for person in record.people}),
         len(kept),
         len(records),
         output,

@@ -20,9 +20,11 @@ from talkinghead.data.cropping import (
     Clip,
     PrepareSettings,
     choose_track,
+    part_path,
     split_zooms,
     store_tracks,
 )
+from talkinghead.data.people import name_people
 from talkinghead.errors import UserError
 from talkinghead.face.detect import FaceDetector
 from talkinghead.face.track import track_faces
@@ -48,6 +50,8 @@ class ClipRecord:
     faces: int = 0
     """Tracks found."""
     tracks_kept: int = 0
+    people: list[str] = field(default_factory=list)
+    """Identity of each track kept: a second person's has a number."""
     frames_kept: int = 0
     cpu_seconds: float = 0.0
     """Processor time spent on it."""
@@ -88,7 +92,7 @@ def process_clip(
         record.why = f"failed: {type(error).__name__}: {error}"
     record.fate = "rejected" if record.why else "kept"
     if record.why:
-        record.tracks_kept = record.frames_kept = 0
+        record.tracks_kept, record.frames_kept, record.people = 0, 0, []
     record.cpu_seconds = round(time.process_time() - began, 3)
     return record, strip
 
@@ -138,6 +142,7 @@ def _process(
         return
     store_tracks(clip, settings, chosen, fps=fps, stem=stem, strip=strip)
     record.tracks_kept = len(chosen)
+    record.people = name_people(clip.identity, [part_path(stem, number) for number in range(len(chosen))])
     record.frames_kept = sum(len(one.kept) for one in chosen)
 
 

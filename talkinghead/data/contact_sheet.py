@@ -12,7 +12,7 @@ from talkinghead.media.image import decode_jpeg, sheet, text_band, write_image
 
 PAGES = "contact_sheet*.png"
 COLUMNS = 3
-ROWS = 40
+ROWS = 15
 """Of clips on a page."""
 
 REJECTED = (214, 39, 40)

@@ -27,7 +27,11 @@ ZOOM_WINDOW = 9
 """Frames over which the size is smoothed for that, so that an opened mouth is no zoom."""
 
 OUTSIDE = 0.02
-"""A frame is dropped whose inner landmarks (all but the jaw) come nearer than this to the crop's edge."""
+"""A frame is dropped whose inner landmarks come nearer than this, over the side, to the crop's edge."""
+
+STILL_PICTURE = 0.008
+"""A face whose inner landmarks move by less than this, over its size, is a picture on the wall. (A still person who
+listens moves by 0.014, a poster by 0.005: dlib's tremble.)"""
 
 STRIP = 4
 """Pictures of a clip on the contact sheet."""
@@ -100,7 +104,7 @@ def choose_track(
     """What the report says of a track, and the track with its windows if it is good enough."""
     face = float(np.median(_box_sides(track.landmarks_px)))
     windows = stable_windows(track.landmarks_px, margin=settings.margin, frame_size=frame_size)
-    sure = (track.confidence >= settings.min_confidence) & _inside(track.landmarks_px, windows)
+    sure = (track.confidence >= settings.min_confidence) & _inside(track.landmarks_px, windows, frame_size)
     about = {
         "start": round(float(track.times[0]), 3),
         "end": round(float(track.times[-1]), 3),
@@ -112,7 +116,9 @@ def choose_track(
     if face < settings.min_face:
         about["fate"] = f"the face is {face:.0f} px wide, under {settings.min_face:.0f} px"
     elif sure.sum() < settings.min_frames:
-        about["fate"] = f"only {sure.sum()} frames with sure landmarks, under {settings.min_frames}"
+        about["fate"] = f"only {sure.sum()} frames with sure landmarks in the picture, under {settings.min_frames}"
+    elif movement(track.landmarks_px) < STILL_PICTURE:
+        about["fate"] = "the face does not move: it is a picture"
     else:
         return about, ChosenTrack(track, windows, np.flatnonzero(sure).tolist())
     return about, None
@@ -123,10 +129,23 @@ def _box_sides(landmarks_px: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, "
     return np.array([box[2] - box[0] for box in boxes])
 
 
-def _inside(landmarks_px: Float[np.ndarray, "t 68 2"], windows: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, " t"]:
+def _inside(
+    landmarks_px: Float[np.ndarray, "t 68 2"], windows: Float[np.ndarray, "t 3"], frame_size: tuple[int, int]
+) -> Bool[np.ndarray, " t"]:
+    """Whether all inner landmarks (all but the jaw) lie in the crop and in the image."""
+    inner = landmarks_px[:, 17:]
     corner = windows[:, None, :2] - windows[:, None, 2:] / 2
-    fractions = (landmarks_px[:, 17:] - corner) / windows[:, None, 2:]
-    return ((fractions > OUTSIDE) & (fractions < 1 - OUTSIDE)).all((1, 2))
+    fractions = (inner - corner) / windows[:, None, 2:]
+    in_crop = ((fractions > OUTSIDE) & (fractions < 1 - OUTSIDE)).all((1, 2))
+    in_image = ((inner > -0.5) & (inner < np.array(frame_size[::-1]) - 0.5)).all((1, 2))
+    return in_crop & in_image
+
+
+def movement(landmarks_px: Float[np.ndarray, "t 68 2"]) -> float:
+    """How far the inner landmarks move within the face, as a fraction of its size."""
+    inner = landmarks_px[:, 17:] - landmarks_px[:, 17:].mean(1, keepdims=True)
+    size = float(np.sqrt((inner**2).sum(2).mean()))
+    return float(np.linalg.norm(inner - np.median(inner, 0), axis=2).mean()) / max(size, 1e-6)
 
 
 def split_zooms(track: FaceTrack) -> list[FaceTrack]:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -41,7 +41,7 @@ REPORT = "report.json"
 SHARD_FILES = (INDEX, TRACKS, "chunk-*.bin", REPORT, PAGES)
 """What `prepare` writes, and what --overwrite removes."""
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when the same video and settings give other tracks than before."""
 
 IDENTITY_COLUMNS = ("identity", "person", "speaker", "id")
@@ -281,7 +281,7 @@ def _assemble(jobs: list[Job], records: list[ClipRecord], output: Path) -> None:
     def tracks() -> Iterator[Track]:
         for job, record in zip(jobs, records, strict=True):
             for number in range(record.tracks_kept):
-                yield read_part(part_path(job.stem, number))
+                yield replace(read_part(part_path(job.stem, number)), identity=record.people[number])
 
     building = output / PARTS / "shards"
     shutil.rmtree(building, ignore_errors=True)
@@ -297,7 +297,7 @@ def _write_report(output: Path, settings: PrepareSettings, records: list[ClipRec
     totals = {
         "clips": len(records),
         "clips_kept": len(kept),
-        "identities_kept": len({record.identity for record in kept}),
+        "identities_kept": len({person for record in kept for person in record.people}),
         "tracks_kept": sum(record.tracks_kept for record in records),
         "frames_kept": frames,
         "seconds": round(sum(record.seconds for record in records), 1),

@@ -45,6 +45,9 @@ class Track:
     def __len__(self) -> int:
         return len(self.times)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "jpegs": bytes(self.jpegs)}  # a view of a shard cannot go to another process
+
     def frames(self, indices: Iterable[int] | None = None) -> UInt8[np.ndarray, "n s s 3"]:
         """The frames at `indices` (default: all)."""
         chosen = range(len(self)) if indices is None else indices

@@ -1,6 +1,5 @@
 """Videos read as a player shows them, whatever their making, and written with exact rate and sound."""
 
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,13 +7,11 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from odd_clips import corners, greys, number, quarters, set_matrix, write
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
 from talkinghead.media.video import VideoWriter, probe, read_frames
-
-sys.path.insert(0, str(Path(__file__).parent))
-from clips import corners, greys, number, quarters, set_matrix, write
 
 
 def test_probe_says_what_is_there(tmp_path):
