@@ -52,7 +52,7 @@ class ResBlock(nn.Module):
             x = F.relu(x) if self.norm1 is None else self.norm1(x)
         x = self.conv1(x)
         x = F.relu(x, inplace=True) if self.norm2 is None else self.norm2(x)
-        return self.conv2(x) + skip
+        return self.conv2(x).add_(skip)
 
 
 class AdaptiveResBlock(nn.Module):
@@ -81,7 +81,7 @@ class AdaptiveResBlock(nn.Module):
     ) -> Float[Tensor, "b o h2 w2"]:
         skip = x if self.skip is None else self.skip(x)
         x = self.conv1(norm_scale_relu(x, *norms[0]))
-        return self.conv2(norm_scale_relu(x, *norms[1])) + skip
+        return self.conv2(norm_scale_relu(x, *norms[1])).add_(skip)
 
 
 def down_stack(

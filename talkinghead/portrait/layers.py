@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 EPSILON = 1e-4
 _WARM_UP = 15
+_STRIP = 1024
+"""Queries whose attention is found at once on a CPU."""
 
 Resample = Literal["same", "down", "up"]
 
@@ -160,6 +162,15 @@ def _sum_over_space(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
     return x.permute(0, 2, 3, 1).flatten(1, 2).sum(1, dtype=torch.float32)[:, :, None, None]
 
 
+def _group_norm(x: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Every channel of every sample normalised over its places, then scaled and shifted; with 1 / deviation."""
+    b, c, h, w = x.shape
+    # The half-precision kernel is slow on small maps.
+    wide = x.float() if x.dtype == torch.bfloat16 and h * w <= 256 and x.device.type == "cpu" else x
+    y, _, rstd = torch.native_group_norm(wide, scale, shift, b, c, h * w, c, EPSILON)
+    return y.to(x.dtype), rstd
+
+
 class _NormScaleRelu(torch.autograd.Function):
     """relu(instance_norm(x) * scale + shift), with scale and shift for each sample and channel.
 
@@ -168,11 +179,7 @@ class _NormScaleRelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
-        b, c, h, w = x.shape
-        # The half-precision kernel is slow on small maps.
-        wide = x.float() if x.dtype == torch.bfloat16 and h * w <= 256 and x.device.type == "cpu" else x
-        normed, _, rstd = torch.native_group_norm(wide, None, None, b, c, h * w, c, EPSILON)
-        normed = normed.to(x.dtype)
+        normed, rstd = _group_norm(x, None, None)
         y = torch.addcmul(shift.to(x.dtype), normed, scale.to(x.dtype)).relu_()
         ctx.save_for_backward(normed, y, rstd, scale)
         return y
@@ -201,6 +208,9 @@ def norm_scale_relu(
         Huang and Belongie 2017, Arbitrary style transfer in real time with adaptive instance normalization.
     """
     x = x.contiguous(memory_format=torch.channels_last)
+    alike = len(scale) == 1 or scale.stride(0) == shift.stride(0) == 0
+    if alike and not torch.is_grad_enabled():  # one kernel does it all
+        return _group_norm(x, scale[0], shift[0])[0].relu_()
     return _NormScaleRelu.apply(x, scale[:, :, None, None], shift[:, :, None, None])
 
 
@@ -233,6 +243,23 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        query, key, value = (layer(x).flatten(2).transpose(1, 2) for layer in (self.query, self.key, self.value))
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.gamma.to(x.dtype) * mixed.transpose(1, 2).reshape(x.shape)
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        if x.device.type == "cpu":
+            mixed = torch.cat([_mix(*maps) for maps in zip(query.split(1), key.split(1), value.split(1), strict=True)])
+        else:
+            queries, keys, values = (maps.flatten(2).transpose(1, 2) for maps in (query, key, value))
+            mixed = F.scaled_dot_product_attention(queries, keys, values, scale=1.0).transpose(1, 2).reshape(x.shape)
+        return torch.addcmul(x, self.gamma.to(x.dtype), mixed)
+
+
+def _mix(
+    query: Float[Tensor, "1 d h w"], key: Float[Tensor, "1 d h w"], value: Float[Tensor, "1 c h w"]
+) -> Float[Tensor, "1 c h w"]:
+    """Attention of one sample; on a CPU, 1 x 1 convolutions in strips that fit its cache are the quickest products."""
+    keys = key[0].flatten(1).T[:, :, None, None]
+    values = value[0].flatten(1)[:, :, None, None].contiguous(memory_format=torch.channels_last)
+    strips = []
+    for strip in query.split(max(1, _STRIP // query.shape[3]), 2):
+        scores = F.conv2d(strip, keys).permute(0, 2, 3, 1)
+        strips.append(F.conv2d(scores.softmax(-1).permute(0, 3, 1, 2), values))
+    return torch.cat(strips, 2)

@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-REPEATS = 5
+from benchmarks import REPEATS
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _PEAK_CONVOLUTIONS = ((1, 64, 256), (1, 256, 64), (4, 256, 64), (4, 512, 32))
 """Batch, channels and side of 3 x 3 convolutions; the best of them is the peak."""
 
@@ -21,13 +23,18 @@ class Timing:
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    _started: tuple[float, float] = (0.0, 0.0)
 
-    def run(self, function: Callable[[], object]) -> None:
-        """Time one call."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        function()
-        self.cpu.append(time.process_time() - cpu)
-        self.wall.append(time.perf_counter() - wall)
+    def start(self) -> None:
+        """Begin a run."""
+        self._started = time.perf_counter(), time.process_time()
+
+    def stop(self, *, counts: bool = True) -> None:
+        """End a run."""
+        wall, cpu = time.perf_counter() - self._started[0], time.process_time() - self._started[1]
+        if counts:
+            self.wall.append(wall)
+            self.cpu.append(cpu)
 
     @property
     def wall_seconds(self) -> float:
@@ -46,7 +53,9 @@ def time_calls(function: Callable[[], object], *, repeats: int = REPEATS, warm_u
         function()
     timing = Timing()
     for _ in range(repeats):
-        timing.run(function)
+        timing.start()
+        function()
+        timing.stop()
     return timing
 
 
@@ -56,9 +65,7 @@ def peak_gflops(dtype: torch.dtype, *, repeats: int = REPEATS) -> tuple[float, f
     by_cpu, by_wall = 0.0, 0.0
     for batch, channels, side in _PEAK_CONVOLUTIONS:
         shapes = ((batch, channels, side, side), (channels, channels, 3, 3))
-        x, kernel = (
-            torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last) for shape in shapes
-        )
+        x, kernel = (torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last) for shape in shapes)
         timing = time_calls(lambda x=x, kernel=kernel: F.conv2d(x, kernel, padding=1), repeats=repeats)
         gflop = 2e-9 * 9 * channels**2 * side**2 * batch
         by_cpu = max(by_cpu, gflop / timing.cpu_seconds)
@@ -75,7 +82,7 @@ class Peaks:
 
     def measure(self) -> None:
         """Measure again."""
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        for name, dtype in DTYPES.items():
             rates = peak_gflops(dtype)
             self._rates[name] = tuple(map(max, rates, self._rates.get(name, rates)))  # type: ignore[assignment]
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import flops
-from benchmarks.measure import REPEATS, Peaks, time_calls
-from benchmarks.sizes import DTYPES, add_dtype_option, add_size_options, chosen_config
+from benchmarks import REPEATS, flops
+from benchmarks.measure import DTYPES, Peaks, time_calls
+from benchmarks.sizes import add_dtype_option, add_size_options, chosen_config
 from talkinghead.portrait.avatar import Avatar
 from talkinghead.portrait.generator import Generator
 

@@ -3,11 +3,8 @@
 import argparse
 from dataclasses import replace
 
-import torch
-
 from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _TINY = PortraitConfig(
     size=32, min_channels=8, max_channels=16, embedding_dim=16, down_blocks=2, embedder_blocks=3, residual_blocks=1
 )
@@ -23,12 +20,11 @@ def add_size_options(parser: argparse.ArgumentParser) -> None:
 
 def add_dtype_option(parser: argparse.ArgumentParser) -> None:
     """--dtype."""
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the arithmetic")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="of the arithmetic")
 
 
-def chosen_config(options: argparse.Namespace) -> PortraitConfig:
-    """The sizes that the options ask for."""
+def chosen_config(options: argparse.Namespace, **changes: int) -> PortraitConfig:
+    """The sizes that the options ask for, with some of them changed."""
     config = SIZES[options.size]
-    return replace(
-        config, size=options.side or config.size, attention=config.attention and not options.no_attention
-    )
+    attention = config.attention and not options.no_attention
+    return replace(config, size=options.side or config.size, attention=attention, **changes)

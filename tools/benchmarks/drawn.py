@@ -1,0 +1,46 @@
+"""Inputs for the commands: clips and photos of drawn people, heads and avatars of random weights."""
+
+from pathlib import Path
+
+from benchmarks.sizes import SIZES
+
+
+def draw_clips(folder: Path, people: int, frames: int, side: int) -> None:
+    """Clips of drawn people who talk, one folder a person."""
+    from talkinghead.data.synthetic import write_clip
+
+    for person in range(people):
+        (folder / f"person{person}").mkdir(parents=True)
+        write_clip(folder / f"person{person}" / "clip.mp4", person, frames=frames, size=side)
+
+
+def draw_photos(folder: Path, count: int) -> None:
+    """Photos of one drawn person in several poses."""
+    from talkinghead.data.synthetic import draw_person, random_motion
+    from talkinghead.media.image import write_image
+
+    folder.mkdir()
+    for index, pose in enumerate(random_motion(20 * count, seed=1)[::20]):
+        write_image(folder / f"{index}.png", draw_person(0, pose, size=384)[0])
+
+
+def make_head(path: Path, size: str) -> None:
+    """A head of random weights."""
+    from talkinghead.portrait.head import FewShotHead
+
+    FewShotHead(SIZES[size]).save(path, {"made": "at random, for a benchmark"})
+
+
+def make_avatar(path: Path, size: str) -> None:
+    """An avatar of random weights."""
+    import numpy as np
+    import torch
+
+    from talkinghead.data.synthetic import drawn_track
+    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.generator import Generator
+
+    generator = Generator(SIZES[size], spectral=False, projection=False)
+    landmarks = np.asarray(drawn_track(0, frames=8).landmarks)
+    params = torch.randn(1, generator.num_adain_params) * 0.1 + 1
+    Avatar(SIZES[size], generator, adain_params=params, source_landmarks=landmarks, provenance={}).save(path)
