@@ -155,13 +155,13 @@ class Motion:
         frames = read_frames(path, max_side=max_side, colour=finder.colour, threads=2)
         track = follow_face(_counted(frames, info.frames, progress), finder, name=str(path))
         windows = stable_windows(track.landmarks_px)
-        landmarks = [
-            to_crop(one, CropWindow(*at)) for one, at in zip(track.landmarks_px, windows.tolist(), strict=True)
-        ]
+        landmarks = np.empty_like(track.landmarks_px, np.float32)
+        for frame, window in enumerate(windows.tolist()):
+            landmarks[frame] = to_crop(track.landmarks_px[frame], CropWindow(*window))
         shrunk = max(1.0, max(info.width, info.height) / max_side)
         windows = (windows + [0.5, 0.5, 0]) * shrunk - [0.5, 0.5, 0]
         return cls(
-            np.array(landmarks, np.float32),
+            landmarks,
             track.confidence.astype(np.float32),
             info.fps,
             windows=windows.astype(np.float32),
