@@ -5,11 +5,10 @@ References:
 """
 
 import copy
-import logging
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,77 +16,19 @@ from jaxtyping import Float
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from talkinghead.data.augment import AugmentConfig
 from talkinghead.data.photo_batches import Batch, PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.errors import UserError
 from talkinghead.portrait.avatar import Avatar, fast_dtype, mean_embedding, person_generator
+from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead, folded, respectral
-from talkinghead.portrait.losses import LossWeights, feature_matching, hinge_discriminator, hinge_generator
+from talkinghead.portrait.held_out import StopByHeldOut
+from talkinghead.portrait.losses import feature_matching, hinge_discriminator, hinge_generator
 from talkinghead.portrait.perceptual import make_content_loss
 
+__all__ = ["FineTuning", "FineTuningConfig", "Tuned", "fine_tune", "fit"]
+
 _ADAM = {"betas": (0.0, 0.999), "eps": 1e-5}
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FineTuningConfig:
-    """How a person is learnt.
-
-    Raises:
-        UserError: if a count or rate makes no sense.
-    """
-
-    epochs: int = 40
-    """Passes over the photos."""
-    steps: int | None = None
-    """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
-    batch_size: int = 8
-    """Photos a step."""
-    generator_lr: float = 5e-5
-    """Of the generator's weights."""
-    adain_lr: float = 5e-5
-    """Of psi', the person's AdaIN parameters."""
-    discriminator_lr: float = 2e-4
-    discriminator_steps: int = 2
-    """For each generator step."""
-    ema: float = 0.972
-    """Decay of the averaged generator, which is what is kept; 0 keeps the last one."""
-    decay: float = 1.0
-    """The rates fall to this fraction of themselves by the last step, along a cosine."""
-    clip: float = 10.0
-    """Largest gradient norm."""
-    pull: float = 0.0
-    """How far each step draws the weights back to the meta-learned ones, 0..1."""
-    loss_weights: LossWeights = field(default_factory=lambda: LossWeights(match=0.0))
-    perceptual: str = "offline"
-    """Content loss: offline or paper."""
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.0))
-    """Changes drawn for each photo at each step. Colour stays: it belongs to the person."""
-    hold_out: int = 0
-    """Photos kept back to stop by: the weights with the smallest content loss on them are kept."""
-    patience: int = 20
-    """Steps without improvement on the held-out photos before stopping."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "discriminator_steps", "patience"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"{name} is {getattr(self, name)}; it must be at least 1 (steps 0 switches fine-tuning off)"
-                )
-        if self.steps is not None and self.steps < 0:
-            raise UserError(f"steps is {self.steps}; it must be 0 or more")
-        for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
-        for name in ("ema", "pull", "decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
-
-    def steps_for(self, photos: int) -> int:
-        """Generator steps on this many photos."""
-        return self.epochs * math.ceil(photos / self.batch_size) if self.steps is None else self.steps
 
 
 class FineTuning(LightningModule):
@@ -218,46 +159,6 @@ class FineTuning(LightningModule):
     def averaged_params(self) -> Float[Tensor, "1 n"]:
         """psi' of the averaged person."""
         return self.averaged["person"]["adain_params"]  # type: ignore[index, return-value]
-
-
-class StopByHeldOut(Callback):
-    """Keeps the weights that do best on held-out photos, and stops when they do no better for a while.
-
-    Args:
-        batch: the held-out photos.
-        patience: steps without improvement.
-        every: steps between looks.
-    """
-
-    def __init__(self, batch: Batch, *, patience: int, every: int = 5):
-        self.batch, self.patience, self.every = batch, patience, every
-        self.best = math.inf
-        self.best_step = 0
-        self._state: dict[str, Tensor] = {}
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.look(module)
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        assert isinstance(module, FineTuning)
-        if module.step % self.every == 0:
-            self.look(module)
-            trainer.should_stop = module.step - self.best_step >= self.patience
-
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        assert isinstance(module, FineTuning)
-        module.averaged.load_state_dict(self._state)
-        _log.info(
-            "kept step %d of %d: content loss %.3f on the held-out photos", self.best_step, module.step, self.best
-        )
-
-    def look(self, module: LightningModule) -> None:
-        """Measure, and keep the weights if they are the best so far."""
-        assert isinstance(module, FineTuning)
-        loss = module.held_out_loss({name: value.to(module.device) for name, value in self.batch.items()})
-        if loss < self.best:
-            self.best, self.best_step = loss, module.step
-            self._state = copy.deepcopy(module.averaged.state_dict())
 
 
 @dataclass(frozen=True)

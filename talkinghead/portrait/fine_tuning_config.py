@@ -1,0 +1,68 @@
+"""How a person is learnt."""
+
+import math
+from dataclasses import dataclass, field
+
+from talkinghead.data.augment import AugmentConfig
+from talkinghead.errors import UserError
+from talkinghead.portrait.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """How a person is learnt.
+
+    Raises:
+        UserError: if a count or rate makes no sense.
+    """
+
+    epochs: int = 40
+    """Passes over the photos."""
+    steps: int | None = None
+    """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
+    batch_size: int = 8
+    """Photos a step."""
+    generator_lr: float = 5e-5
+    """Of the generator's weights."""
+    adain_lr: float = 5e-5
+    """Of psi', the person's AdaIN parameters."""
+    discriminator_lr: float = 2e-4
+    discriminator_steps: int = 2
+    """For each generator step."""
+    ema: float = 0.972
+    """Decay of the averaged generator, which is what is kept; 0 keeps the last one."""
+    decay: float = 1.0
+    """The rates fall to this fraction of themselves by the last step, along a cosine."""
+    clip: float = 10.0
+    """Largest gradient norm."""
+    pull: float = 0.0
+    """How far each step draws the weights back to the meta-learned ones, 0..1."""
+    loss_weights: LossWeights = field(default_factory=lambda: LossWeights(match=0.0))
+    perceptual: str = "offline"
+    """Content loss: offline or paper."""
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.0))
+    """Changes drawn for each photo at each step. Colour stays: it belongs to the person."""
+    hold_out: int = 0
+    """Photos kept back to stop by: the weights with the smallest content loss on them are kept."""
+    patience: int = 20
+    """Steps without improvement on the held-out photos before stopping."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "discriminator_steps", "patience"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"{name} is {getattr(self, name)}; it must be at least 1 (steps 0 switches fine-tuning off)"
+                )
+        if self.steps is not None and self.steps < 0:
+            raise UserError(f"steps is {self.steps}; it must be 0 or more")
+        for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
+        for name in ("ema", "pull", "decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
+
+    def steps_for(self, photos: int) -> int:
+        """Generator steps on this many photos."""
+        return self.epochs * math.ceil(photos / self.batch_size) if self.steps is None else self.steps
