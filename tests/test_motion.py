@@ -10,7 +10,9 @@ from safetensors.numpy import load_file, save_file
 
 from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
-from talkinghead.face.crop import to_image
+from talkinghead.face.crop import to_crop, to_image, window_for
+from talkinghead.face.landmarks import interocular
+from talkinghead.face.retarget import retarget
 from talkinghead.media.video import VideoWriter
 from talkinghead.motion import Motion
 
@@ -190,3 +192,13 @@ def test_a_video_without_a_face_is_refused(tmp_path: Path):
 def test_a_video_that_is_absent_is_named(tmp_path: Path):
     with pytest.raises(UserError, match="none.mp4"):
         Motion.from_video(tmp_path / "none.mp4")
+
+
+def test_a_real_person_moves_as_themselves(shared: Path):
+    """Eight frames, each framed by itself as a photo is, are enough to give a real clip's landmarks back."""
+    motion = Motion.from_video(shared / "data" / "clips" / "val" / "id142_vox2" / "01.mp4", detector="dlib")
+    assert (motion.confidence > 0.5).mean() > 0.9
+    photos = np.stack([to_crop(one, window_for(one)) for one in motion.landmarks[5::13]]).astype(np.float32)
+    moved = retarget(motion.landmarks, photos, confidence=motion.confidence)
+    error = np.linalg.norm(moved - motion.landmarks, axis=-1).mean(1) / interocular(motion.landmarks)
+    assert np.median(error) < 0.04
