@@ -164,8 +164,9 @@ def face_chips(
 
 @cache
 def face_network() -> DlibFaceResNet:
-    """The face network, read once in a process."""
-    return DlibFaceResNet()
+    """The face network, read once in a process; who needs it first without gradients leaves it fit for gradients."""
+    with torch.inference_mode(False):
+        return DlibFaceResNet()
 
 
 def embed_faces(frames: Float[Tensor, "b 3 h w"], landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 128"]:

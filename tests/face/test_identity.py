@@ -58,6 +58,16 @@ def test_gradient_reaches_the_frame_and_no_weight(astronaut):
     assert all(parameter.grad is None for parameter in face_network().parameters())
 
 
+def test_a_network_first_used_for_inference_still_passes_gradients_on(astronaut):
+    frame, landmarks, _ = astronaut
+    face_network.cache_clear()
+    with torch.inference_mode():
+        embed_faces(frame, landmarks)
+    frame = frame.clone().requires_grad_()
+    embed_faces(frame, landmarks).sum().backward()
+    assert frame.grad.abs().sum() > 0
+
+
 def test_csim_is_measured_around_the_centre():
     centre = torch.full((128,), 5.0)
     one = centre + torch.eye(128)[0]
