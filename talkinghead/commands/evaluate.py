@@ -15,7 +15,7 @@ from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.portrait.fine_tuning import FineTuningConfig
+    from talkinghead.portrait.fine_tuning_config import FineTuningConfig
     from talkinghead.portrait.head import FewShotHead
     from talkinghead.portrait.protocol import Protocol
     from talkinghead.portrait.records import Record
@@ -142,7 +142,7 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
     import yaml
     from jsonargparse import ArgumentParser
 
-    from talkinghead.portrait.fine_tuning import FineTuningConfig
+    from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 
     config = FineTuningConfig()
     if path is not None:

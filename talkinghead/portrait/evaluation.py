@@ -20,7 +20,8 @@ from talkinghead.media.image import sheet
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
 from talkinghead.portrait.baselines import nearest_source, source_distances, warp_photo
-from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
+from talkinghead.portrait.fine_tuning import fine_tune
+from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead
 from talkinghead.portrait.judges import Judges, Scores
 from talkinghead.portrait.metrics import acceleration

@@ -23,14 +23,18 @@ MEASURES = {
     CSIM: (HIGHER, "cosine of dlib face embeddings around the mean of the training people; result against true frame"),
     "landmark_error": (
         LOWER,
-        "mean distance of the 68 points found in the result from those wanted, over the distance of the eyes",
+        "mean distance of the 68 points found in the result from those wanted, over the distance of the eyes; frames "
+        "in which the detector finds a face, and finds it in the true frame where it is wanted",
     ),
-    "missed": (LOWER, "share of the frames in which the detector finds no face where it should be"),
+    "missed": (LOWER, "share of those frames in which the detector finds no face where it should be"),
     PERCEPTUAL: (LOWER, "distance of dlib face network features; a stand-in, not LPIPS"),
     LPIPS: (LOWER, "LPIPS with AlexNet"),
     FRECHET: (LOWER, "Frechet distance of dlib face embeddings over all frames; a stand-in, not FID"),
     FID: (LOWER, "Frechet Inception distance over all frames"),
 }
+CONFIRMED = 0.1
+"""Landmark error of the true frame up to which its landmarks can judge: beyond, they or the detector are wrong."""
+
 STAYS = 0.005
 """Share of its value by which a measure may worsen and still count as staying."""
 
@@ -52,6 +56,11 @@ def mean_over_people(records: Sequence[Record], measure: Callable[[Record], floa
     return float(np.mean([np.mean(values) for values in people.values()])) if people else float("nan")
 
 
+def confirmed(record: Record) -> Bool[np.ndarray, " n"]:
+    """The targets in whose true frames the detector finds the landmarks that were wanted."""
+    return record["truth/landmark_error"] <= CONFIRMED  # nan is not
+
+
 def row(records: Sequence[Record], method: str, names: Sequence[str], *, far: bool = False, sets: bool = True) -> Row:
     """Every measure of one method over records of one T.
 
@@ -68,13 +77,15 @@ def row(records: Sequence[Record], method: str, names: Sequence[str], *, far: bo
 
     def mean(name: str) -> Callable[[Record], float]:
         def of(record: Record) -> float:
-            values = record[f"{method}/{name}"][frames(record)]
+            judged = frames(record) & confirmed(record) if name == "landmark_error" else frames(record)
+            values = record[f"{method}/{name}"][judged]
             return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
         return of
 
     def missed(record: Record) -> float:
-        return float(np.isnan(record[f"{method}/landmark_error"][frames(record)]).mean())
+        lost = np.isnan(record[f"{method}/landmark_error"][frames(record) & confirmed(record)])
+        return float(lost.mean()) if len(lost) else float("nan")
 
     measured = {name: mean_over_people(records, mean(name)) for name in names}
     measured["missed"] = mean_over_people(records, missed)
@@ -98,8 +109,8 @@ def set_distance(
 
 def movement(records: Sequence[Record], method: str) -> Row:
     """Correlation of the opening of mouth and eyes between the landmarks that drive and those found in the result."""
-    found = [record[f"{method}/landmarks"] for record in records]
-    wanted = [record["wanted"] for record in records]
+    found = [record[f"{method}/landmarks"][confirmed(record)] for record in records]
+    wanted = [record["wanted"][confirmed(record)] for record in records]
     return {
         name: movement_correlation([measure(one) for one in wanted], [measure(one) for one in found])
         for name, measure in (("mouth", mouth_opening), ("eyes", eye_opening))

@@ -25,7 +25,7 @@ def results() -> Results:
 def test_results_can_be_written_as_json(results):
     again = json.loads(json.dumps(finite(results), allow_nan=False))
     assert again["means"]["8"]["ft"]["ssim"] == pytest.approx(0.6)
-    assert again["counts"]["1"] == {"people": 2, "videos": 2, "targets": 12, "short_of_sources": 0}
+    assert again["counts"]["1"] == {"people": 2, "videos": 2, "targets": 12, "unconfirmed": 0, "short_of_sources": 0}
     assert set(again["people"]["8"]) == {"anna", "ben"}
 
 
@@ -37,7 +37,7 @@ def test_the_tables_hold_every_method_person_and_measure(results):
         assert words in text
     for name in NAMES:
         assert f"`{name}`" in text
-    assert "| 1 | 2 | 2 | 12 | 0 |" in text
+    assert "| 1 | 2 | 2 | 12 | 0 | 0 |" in text
 
 
 def test_stand_ins_are_printed_under_their_own_names(results):

@@ -24,6 +24,7 @@ def make_record(person: str, *, ssim: float, video: str = "00.mp4", shots: int =
     values = {"wanted": wanted, "distance": np.arange(frames, dtype=np.float32)}
     for method in ("ft", "copy", "truth"):
         values |= {f"{method}/{name}": np.full(frames, ssim, np.float32) for name in NAMES}
+        values["truth/landmark_error"] = np.zeros(frames, np.float32)
         values |= {
             f"{method}/embedding": rng.normal(size=(frames, 4)),
             f"{method}/landmarks": wanted.copy(),
@@ -47,6 +48,18 @@ def test_missing_faces_are_counted_and_left_out_of_the_error():
     measured = row([record], "ft", NAMES)
     assert measured["missed"] == pytest.approx(0.5)
     assert measured["landmark_error"] == pytest.approx(0.2)
+
+
+def test_frames_whose_landmarks_the_truth_does_not_confirm_judge_nothing():
+    record = make_record("anna", ssim=0.5)
+    record["truth/landmark_error"][:] = [0, 0, 0.5, np.nan, 0, 0]
+    record["ft/landmark_error"][:] = [0.1, 0.1, 9, 9, np.nan, 0.1]
+    record["ft/landmarks"][2:4] = 7
+    measured = row([record], "ft", NAMES)
+    assert measured["landmark_error"] == pytest.approx(0.1)
+    assert measured["missed"] == pytest.approx(0.25)
+    assert measured["ssim"] == pytest.approx(0.5)
+    assert movement([record], "ft") == pytest.approx({"mouth": 1, "eyes": 1})
 
 
 def test_the_far_third_looks_at_the_farthest_targets_alone():
