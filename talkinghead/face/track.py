@@ -16,7 +16,7 @@ TimedFrames = Iterable[tuple[float, UInt8[np.ndarray, "h w *c"]]]
 SURE = 0.8
 """Below this confidence the detector is asked again."""
 
-LOST = 0.2
+LOST = 0.3
 """Below this the landmarks are not followed: they are as likely on an ear or a lamp."""
 
 PATIENCE = 12

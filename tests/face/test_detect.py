@@ -8,7 +8,7 @@ from talkinghead.errors import UserError
 from talkinghead.face import detect
 from talkinghead.face.detect import DlibDetector, box_around, dlib_model, fit_detected, make_detector, upright_patch
 from talkinghead.face.landmarks import interocular
-from talkinghead.face.track import overlap
+from talkinghead.face.track import LOST, overlap
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_a_leaning_head_is_fitted_upright(detector):
 def test_no_face_no_confidence(detector):
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     _, confidence = detector.fit([noise], [(50.0, 50.0, 150.0, 150.0)], [0.0])
-    assert confidence[0] < 0.2
-    assert fit_detected(detector, noise, (50.0, 50.0, 150.0, 150.0))[1] < 0.2
+    assert confidence[0] < LOST
+    assert fit_detected(detector, noise, (50.0, 50.0, 150.0, 150.0))[1] < LOST
 
 
 def test_smaller_faces_are_found_when_asked_for(detector):
