@@ -1,13 +1,16 @@
 """Telling the people of one clip apart."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from talkinghead.data.cropping import read_part
 from talkinghead.data.shards import Track
+from talkinghead.face.detect import dlib_model
 
 SAME_PERSON = 0.6
 """Distance of dlib's face descriptors under which two tracks of a clip show one person: dlib's own threshold."""
@@ -27,26 +30,36 @@ def name_people(identity: str, parts: Sequence[Path]) -> list[str]:
     """
     if len(parts) < 2:
         return [identity] * len(parts)
-    tracks = [read_part(part) for part in parts]
-    descriptors = [_descriptor(track) for track in tracks]
+    tracks = [_summary(read_part(part)) for part in parts]
     known: list[Float[np.ndarray, " e"]] = []
     names = [""] * len(tracks)
-    for number in sorted(range(len(tracks)), key=lambda number: (-len(tracks[number]), number)):
-        distances = [float(np.linalg.norm(descriptors[number] - other)) for other in known]
+    for number in sorted(range(len(tracks)), key=lambda number: (-tracks[number][0], number)):
+        descriptor = tracks[number][1]
+        distances = [float(np.linalg.norm(descriptor - other)) for other in known]
         person = int(np.argmin(distances)) if distances and min(distances) < SAME_PERSON else len(known)
         if person == len(known):
-            known.append(descriptors[number])
+            known.append(descriptor)
         names[number] = identity if person == 0 else f"{identity}#{person + 1}"
     return names
 
 
-def _descriptor(track: Track) -> Float[np.ndarray, " e"]:
-    """The mean face descriptor of a few frames spread over a track."""
-    import torch
-
-    from talkinghead.face.identity import embed_faces
+def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
+    """The length of a track, and the mean face descriptor of a few frames spread over it."""
+    import dlib
 
     chosen = np.unique(np.linspace(0, len(track) - 1, FRAMES).round().astype(int))
-    frames = torch.from_numpy(track.frames(chosen.tolist())).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.inference_mode():
-        return embed_faces(frames, torch.from_numpy(track.landmarks[chosen])).mean(0).numpy()
+    whole = dlib.rectangle(0, 0, track.side - 1, track.side - 1)
+    descriptors = []
+    for frame, landmarks in zip(track.frames(chosen.tolist()), track.landmarks[chosen], strict=True):
+        points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks * track.side - 0.5]
+        shape = dlib.full_object_detection(whole, points)
+        descriptors.append(np.array(_network().compute_face_descriptor(frame, shape)))
+    return len(track), np.mean(descriptors, 0)
+
+
+@cache
+def _network() -> Any:
+    """dlib's face network, read once in a process. (`face.identity` has it in torch, which workers do without.)"""
+    import dlib
+
+    return dlib.face_recognition_model_v1(str(dlib_model("dlib_face_recognition_resnet_model_v1.dat")))
