@@ -29,9 +29,9 @@ ZOOM_WINDOW = 9
 OUTSIDE = 0.02
 """A frame is dropped whose inner landmarks come nearer than this, over the side, to the crop's edge."""
 
-STILL_PICTURE = 0.008
+STILL_PICTURE = 0.011
 """A face whose inner landmarks move by less than this, over its size, is a picture on the wall. (A still person who
-listens moves by 0.014, a poster by 0.005: dlib's tremble.)"""
+speaks little moves by 0.016, a poster by 0.008: dlib's tremble.)"""
 
 STRIP = 4
 """Pictures of a clip on the contact sheet."""
@@ -52,7 +52,7 @@ class PrepareSettings:
     """Frames a second kept at most; a slower video keeps its own."""
     min_face: float = 64
     """Narrowest face kept, pixels of the source."""
-    min_confidence: float = 0.9
+    min_confidence: float = 0.95
     """Frames whose landmarks are less sure are dropped."""
     min_frames: int = 16
     """Tracks with fewer frames are dropped."""

@@ -41,7 +41,7 @@ REPORT = "report.json"
 SHARD_FILES = (INDEX, TRACKS, "chunk-*.bin", REPORT, PAGES)
 """What `prepare` writes, and what --overwrite removes."""
 
-FORMAT = 3
+FORMAT = 4
 """Counted up when the same video and settings give other tracks than before."""
 
 IDENTITY_COLUMNS = ("identity", "person", "speaker", "id")
