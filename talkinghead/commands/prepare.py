@@ -38,7 +38,7 @@ def prepare(
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the stored frames.")] = 95,
     fps: Annotated[str, typer.Option(help="Frames a second kept at most, such as 12.5 or 30000/1001.")] = "12.5",
     min_face: Annotated[int, typer.Option(min=32, help="Narrowest face kept, pixels of the video.")] = 64,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Drop frames with less sure landmarks.")] = 0.9,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Drop frames with less sure landmarks.")] = 0.95,
     min_frames: Annotated[int, typer.Option(min=2, help="Drop tracks with fewer frames.")] = 16,
     max_frames: Annotated[int, typer.Option(min=16, help="Cut longer tracks.")] = 1000,
     detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",

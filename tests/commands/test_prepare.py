@@ -1,11 +1,13 @@
 """`talkinghead prepare` as a user runs it."""
 
+import inspect
 from fractions import Fraction
 
 import pytest
 
 from talkinghead.cli import main
-from talkinghead.commands.prepare import read_rate
+from talkinghead.commands.prepare import prepare, read_rate
+from talkinghead.data.cropping import PrepareSettings
 from talkinghead.data.shards import Shards
 from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
@@ -47,3 +49,12 @@ def test_rates_are_exact():
     for text in ("0", "-1", "1/0", "x"):
         with pytest.raises(UserError, match="positive"):
             read_rate(text)
+
+
+def test_the_defaults_are_those_of_the_settings():
+    options = inspect.signature(prepare).parameters
+    settings = PrepareSettings().to_dict()
+    shared = set(options) & set(settings) - {"fps"}
+    assert {name: options[name].default for name in shared} == {name: settings[name] for name in shared}
+    assert read_rate(options["fps"].default) == PrepareSettings().fps
+    assert "min_confidence" in shared
