@@ -57,7 +57,7 @@ class Track:
     def to_sample(self) -> dict[str, Any]:
         """As litdata stores it. Texts are UTF-8 bytes: litdata takes a string that names a file for the file."""
         return {
-            "jpegs": self.jpegs,
+            "jpegs": bytes(self.jpegs),
             "offsets": self.offsets.astype(np.int64),
             "landmarks": self.landmarks.astype(np.float32),
             "confidence": self.confidence.astype(np.float32),

@@ -56,6 +56,14 @@ def test_the_same_tracks_give_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_tracks_read_from_shards_can_be_written_again(tmp_path):
+    """What is read may be a view of the file, which litdata would pickle."""
+    write_drawn_shards(tmp_path / "a", people=2)
+    write_shards(iter(Shards(tmp_path / "a")), tmp_path / "b")
+    for name in ("chunk-0-0.bin", INDEX):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
 def test_frames_are_decoded_one_by_one():
     track = drawn_track(1, frames=6, side=48)
     all_frames = track.frames()
