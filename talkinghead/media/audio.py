@@ -5,10 +5,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
 from jaxtyping import Float
 
 from talkinghead.errors import UserError
+from talkinghead.media.decode import decodable
 
 MOST_SECONDS = 24 * 3600.0
 """Silence longer than this before the sound begins is a broken time stamp."""
@@ -66,7 +66,7 @@ class SoundBlocks:
             stream = container.streams.audio[0]
             begin = _video_start(container)
             position: int | None = None
-            for frame in _decodable(container, stream):
+            for frame in decodable(container, stream):
                 if position is None:
                     at = 0.0 if frame.time is None or begin is None else frame.time - begin
                     position = round(at * self.sample_rate)
@@ -94,20 +94,3 @@ def _video_start(container: av.container.InputContainer) -> float | None:
         if not attached and stream.start_time is not None and stream.time_base is not None:
             return float(stream.start_time * stream.time_base)
     return None
-
-
-def _decodable(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[AudioFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.error.FFmpegError, OSError):
-            return  # the file breaks off here
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue

@@ -19,6 +19,7 @@ from jaxtyping import Float, UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import SoundBlocks
+from talkinghead.media.decode import decodable
 from talkinghead.media.files import atomic_path
 
 Colour = Literal["rgb", "grey"]
@@ -117,26 +118,36 @@ def read_frames(
         early = min(own_step, step) / 2
         tick = 0
         held: av.VideoFrame | None = None
+        upright = (0, False)
         until = Fraction(0)
         for at, frame in timed_frames(container, stream):
             until = at + own_step - early
-            if held is not None:
+            if held is None:
+                upright = orientation(frame)  # asked of every frame, it would keep each until the garbage is collected
+            else:
                 end = math.ceil((at - early) / step)
-                yield from _show(held, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+                yield from _show(held, upright, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
                 tick = max(tick, end)
             held = frame
         if held is None:
             raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
         end = max(math.ceil(until / step), 1)
-        yield from _show(held, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+        yield from _show(held, upright, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
 
 
 def _show(
-    frame: av.VideoFrame, ticks: range, step: Fraction, *, colour: Colour, max_side: int | None, repeat: bool
+    frame: av.VideoFrame,
+    upright: tuple[int, bool],
+    ticks: range,
+    step: Fraction,
+    *,
+    colour: Colour,
+    max_side: int | None,
+    repeat: bool,
 ) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
     if not ticks:
         return
-    array = to_array(frame, colour=colour, max_side=max_side)
+    array = to_array(frame, upright, colour=colour, max_side=max_side)
     for tick in ticks if repeat else ticks[:1]:
         yield float(tick * step), array
 
@@ -177,7 +188,7 @@ def timed_frames(container: InputContainer, stream: VideoStream) -> Iterator[tup
     own_step = 1 / stream_fps(stream)
     start: Fraction | None = None
     last = -own_step
-    for frame in _decodable(container, stream):
+    for frame in decodable(container, stream):
         if frame.pts is None or frame.time_base is None:
             at = last + own_step
         else:
@@ -189,33 +200,16 @@ def timed_frames(container: InputContainer, stream: VideoStream) -> Iterator[tup
             last = at
 
 
-def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.error.FFmpegError, OSError):
-            return  # the file breaks off here
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue
-
-
 def to_array(
-    frame: av.VideoFrame, *, colour: Colour = "rgb", max_side: int | None = None
+    frame: av.VideoFrame, upright: tuple[int, bool], *, colour: Colour = "rgb", max_side: int | None = None
 ) -> UInt8[np.ndarray, "h w *c"]:
-    """A decoded frame as an upright array: RGB (h, w, 3) or grey (h, w)."""
+    """A decoded frame as an upright array, RGB (h, w, 3) or grey (h, w); `upright` is its `orientation`."""
     width, height = frame.width, frame.height
     if max_side and max(width, height) > max_side:
         scale = max_side / max(width, height)
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
     array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA", threads=1)
-    turns, mirrored = orientation(frame)
+    turns, mirrored = upright
     if mirrored:
         array = array[:, ::-1]
     return np.ascontiguousarray(np.rot90(array, turns))
