@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
@@ -19,6 +18,7 @@ from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugm
 from talkinghead.data.shards import Shards, Track
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
+from talkinghead.media.image import frame_to_tensor, resize
 
 _OPEN_TRACKS = 64
 
@@ -81,16 +81,18 @@ class Episodes(Dataset[Episode]):
                 f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips "
                 "or lower --data.shots"
             )
-        self._people: dict[str, list[int]] = {}
+        identities = shards.identities
+        people: dict[str, list[int]] = {}
         for index in self.usable:
-            self._people.setdefault(shards.identities[index], []).append(index)
+            people.setdefault(identities[index], []).append(index)
+        self._people = [people[person] for person in sorted(people)]
 
     def draw(self, number: int) -> tuple[Draw, np.random.Generator]:
         """The frames of episode ``number``, and the generator for its further draws."""
         rng = np.random.default_rng([self.seed, number])
         if self.balance:
-            person = sorted(self._people)[rng.integers(len(self._people))]
-            track = self._people[person][rng.integers(len(self._people[person]))]
+            tracks = self._people[rng.integers(len(self._people))]
+            track = tracks[rng.integers(len(tracks))]
         else:
             track = self.usable[rng.integers(len(self.usable))]
         chosen = rng.choice(self._sure_frames(track), self.shots + 1, replace=False)
@@ -121,12 +123,7 @@ class Episodes(Dataset[Episode]):
         key = (track, index)
         if key in self._cache:
             return self._cache[key]
-        frame = self._track(track).frames([index])[0]
-        if frame.shape[0] != self.size:
-            shrinks = frame.shape[0] > self.size
-            frame = cv2.resize(
-                frame, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            )
+        frame = resize(self._track(track).frames([index])[0], self.size)
         if len(self._cache) < self._cache_room:
             self._cache[key] = frame
         return frame
@@ -140,7 +137,7 @@ class Episodes(Dataset[Episode]):
         frames, landmarks = change.frames(frames), change.landmarks(landmarks)
         drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.augment.landmark_noise
         pictures = draw_many(drawn.astype(np.float32), self.size)
-        tensors = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+        tensors = frame_to_tensor(frames)
         return {
             "source_frames": tensors[:-1],
             "source_landmark_images": pictures[:-1],
@@ -199,7 +196,6 @@ class EpisodeData(LightningDataModule):
     ):
         super().__init__()
         self.batch_size, self.workers = batch_size, workers
-        self.validation = validation
         common = {"shots": shots, "size": size, "min_confidence": min_confidence, "cache_gib": cache_gib}
         self.episodes = Episodes(Shards(shards), augment=augment, seed=seed, balance=balance, **common)  # type: ignore[arg-type]
         self.held_out = (

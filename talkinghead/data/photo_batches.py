@@ -10,6 +10,7 @@ from torch import Tensor
 from talkinghead.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_many
+from talkinghead.media.image import frame_to_tensor
 
 Batch = dict[str, Tensor]
 """frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2)."""
@@ -66,7 +67,7 @@ def to_batch(
     """Frames and landmarks as the networks take them; noise shakes the drawn landmarks alone."""
     drawn = landmarks if noise is None else landmarks + noise
     return {
-        "frame": torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1,
+        "frame": frame_to_tensor(frames),
         "landmark_image": draw_many(drawn, frames.shape[1]),
         "landmarks": torch.from_numpy(landmarks),
     }

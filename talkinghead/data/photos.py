@@ -14,7 +14,7 @@ from talkinghead.errors import UserError
 from talkinghead.face.crop import crop_frame, to_crop, window_for
 from talkinghead.face.detect import Face, FaceDetector, fit_detected, make_detector
 from talkinghead.face.identity import embed_faces
-from talkinghead.media.image import read_image
+from talkinghead.media.image import frame_to_tensor, read_image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
 """Files of a folder that count as photos."""
@@ -185,7 +185,7 @@ def stranger_distances(photos: Photos) -> Float[np.ndarray, " t"]:
     """Lower median distance of each photo's identity embedding to the other photos'; 0 for a single photo."""
     if len(photos) == 1:
         return np.zeros(1)
-    frames = torch.from_numpy(photos.frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+    frames = frame_to_tensor(photos.frames)
     with torch.inference_mode():
         embeddings = embed_faces(frames, torch.from_numpy(photos.landmarks)).double().numpy()
     apart = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=-1)

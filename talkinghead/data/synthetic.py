@@ -15,7 +15,7 @@ from talkinghead.data.drawing import draw_person
 from talkinghead.data.drawn_person import Pose
 from talkinghead.data.shards import Track, write_shards
 from talkinghead.face.draw import draw_many
-from talkinghead.media.image import encode_jpeg
+from talkinghead.media.image import encode_jpeg, frame_to_tensor
 from talkinghead.media.video import VideoWriter
 
 FPS = Fraction(25)
@@ -135,7 +135,7 @@ def episode_batch(*, batch: int = 2, shots: int = 3, size: int = 64, seed: int =
     for index in range(batch):
         poses = random_motion(40 * (shots + 1), seed=seed + index)[::40]
         frames, landmarks = draw_sequence(seed + index, poses, size=size)
-        tensors = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+        tensors = frame_to_tensor(frames)
         pictures = draw_many(landmarks, size)
         episode = {
             "source_frames": tensors[:-1],

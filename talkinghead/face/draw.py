@@ -6,11 +6,11 @@ References:
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from talkinghead.face import landmarks as scheme
+from talkinghead.media.image import frame_to_tensor
 
 _STROKES: list[tuple[list[int], bool, tuple[int, int, int]]] = [
     (scheme.JAW, False, (255, 255, 255)),
@@ -63,10 +63,9 @@ def draw_landmarks(landmarks: Float[np.ndarray, "68 2"], size: int) -> UInt8[np.
 
 def landmark_tensor(landmarks: Float[np.ndarray, "68 2"], size: int) -> Float[Tensor, "3 {size} {size}"]:
     """The landmark image as the networks take it, in -1..1 (black is -1)."""
-    return torch.from_numpy(draw_landmarks(landmarks, size)).permute(2, 0, 1).float() / 127.5 - 1
+    return frame_to_tensor(draw_landmarks(landmarks, size))
 
 
 def draw_many(landmarks: Float[np.ndarray, "t 68 2"], size: int) -> Float[Tensor, "t 3 {size} {size}"]:
     """Landmark images of many frames, in -1..1."""
-    pictures = np.stack([draw_landmarks(one, size) for one in landmarks])
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return frame_to_tensor(np.stack([draw_landmarks(one, size) for one in landmarks]))

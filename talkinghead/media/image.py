@@ -82,11 +82,19 @@ def decode_jpeg(encoded: bytes | memoryview) -> UInt8[np.ndarray, "h w 3"]:
     return frame
 
 
-def frame_to_tensor(frame: UInt8[np.ndarray, "h w 3"]) -> "torch.Tensor":
-    """A frame on disk (0..255, h w 3) as the networks take it: float -1..1, (3, h, w)."""
+def resize(frame: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """A frame brought to a square size; averaged where it shrinks."""
+    if frame.shape[0] == size:
+        return frame
+    method = cv2.INTER_AREA if size < frame.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(frame, (size, size), interpolation=method)
+
+
+def frame_to_tensor(frame: UInt8[np.ndarray, "*n h w 3"]) -> "torch.Tensor":
+    """Frames on disk (0..255, h w 3) as the networks take them: float -1..1, (3, h, w), channels last in memory."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float().div_(127.5).sub_(1)
+    return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, -3).float().div_(127.5).sub_(1)
 
 
 def tensor_to_frame(tensor: "torch.Tensor") -> UInt8[np.ndarray, "h w 3"]:

@@ -22,6 +22,7 @@ from talkinghead.data.photos import Photos, read_photos, sha256
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
 from talkinghead.media.files import atomic_path
+from talkinghead.media.image import frame_to_tensor
 from talkinghead.motion import Motion
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.generator import Generator
@@ -222,7 +223,7 @@ def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any
 @torch.no_grad()
 def mean_embedding(head: FewShotHead, photos: Photos) -> Float[Tensor, "1 e"]:
     """e: the mean embedding of the photos."""
-    frames = torch.from_numpy(photos.frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+    frames = frame_to_tensor(photos.frames)
     return head.embedder.average(frames[None], draw_many(photos.landmarks, head.config.size)[None])[0]
 
 

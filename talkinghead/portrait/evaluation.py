@@ -8,7 +8,6 @@ import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -16,7 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from talkinghead.data.photos import Photos
 from talkinghead.data.shards import Track
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.media.image import sheet
+from talkinghead.media.image import resize, sheet
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
 from talkinghead.portrait.baselines import nearest_source, source_distances, warp_photo
@@ -190,10 +189,7 @@ class Examiner:
 
 def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "n {size} {size} 3"]:
     """Frames brought to a size; averaged where they shrink."""
-    if frames.shape[1] == size:
-        return frames
-    method = cv2.INTER_AREA if size < frames.shape[1] else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(frame, (size, size), interpolation=method) for frame in frames])
+    return np.stack([resize(frame, size) for frame in frames])
 
 
 def results_sheet(
