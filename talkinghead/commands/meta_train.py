@@ -106,7 +106,8 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
     checkpoint = run.folder / CHECKPOINT
     data.steps = run.steps
     if checkpoint.is_file():
-        data.first_step = int(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]["steps_done"])
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+        data.first_step = int(state["steps_done"])
         log.info("going on from step %d of %s", data.first_step, checkpoint)
     if data.first_step >= run.steps:
         raise UserError(f"{checkpoint} has learnt from {data.first_step} steps already; raise --run.steps above that")

@@ -23,7 +23,7 @@ from talkinghead.portrait.avatar import Avatar, fast_dtype, mean_embedding, pers
 from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead, folded, respectral
 from talkinghead.portrait.held_out import StopByHeldOut
-from talkinghead.portrait.losses import feature_matching, hinge_discriminator, hinge_generator
+from talkinghead.portrait.losses import adversarial_terms, tell_apart
 from talkinghead.portrait.perceptual import make_content_loss
 
 __all__ = ["FineTuning", "FineTuningConfig", "Tuned", "fine_tune", "fit"]
@@ -57,7 +57,7 @@ class FineTuning(LightningModule):
         with torch.no_grad():
             self.discriminator.bias_and_w0.weight.add_(embedding)
         self.discriminator.blocks = respectral(self.discriminator.blocks)
-        self.start = self._frozen_copy()
+        self.start = self._frozen_copy() if config.pull else None
         self.averaged = self._frozen_copy()
         self.content = make_content_loss(config.perceptual)
         self.step = 0
@@ -105,14 +105,8 @@ class FineTuning(LightningModule):
         self.discriminator.requires_grad_(False)
         drawn = batch["landmark_image"]
         fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1))
-        with torch.no_grad():
-            _, real_maps = self.discriminator(batch["frame"], drawn, None)
-        realism, fake_maps = self.discriminator(fake, drawn, None)
-        terms = {
-            "content": self.content(fake, batch["frame"], batch["landmarks"]),
-            "adversarial": hinge_generator(realism),
-            "feature_matching": feature_matching(fake_maps, real_maps),
-        }
+        judged = adversarial_terms(self.discriminator, fake, batch["frame"], drawn)
+        terms = {"content": self.content(fake, batch["frame"], batch["landmarks"]), **judged}
         optimiser.zero_grad()
         self.manual_backward(self.config.loss_weights.total(terms))
         self.discriminator.requires_grad_(True)
@@ -122,18 +116,11 @@ class FineTuning(LightningModule):
     def _discriminator_step(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         """Update the discriminator on real and fake frames together."""
         optimiser = self.optimizers()[1]  # type: ignore[index]
-        frames, drawn = torch.cat([batch["frame"], fake]), torch.cat([batch["landmark_image"]] * 2)
-        realism, _ = self.discriminator(frames, drawn, None)
-        real, false = realism.split(len(fake))
-        loss = hinge_discriminator(real, false)
+        loss, terms = tell_apart(self.discriminator, fake, batch["frame"], batch["landmark_image"])
         optimiser.zero_grad()
         self.manual_backward(loss)
         self._clipped_step(optimiser)
-        return {
-            "discriminator": loss.detach(),
-            "realism_real": real.detach().mean(),
-            "realism_fake": false.detach().mean(),
-        }
+        return terms
 
     def _clipped_step(self, optimiser: Any) -> None:
         nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], self.config.clip)
@@ -144,8 +131,10 @@ class FineTuning(LightningModule):
         """Draw the weights towards the start, and the averaged ones towards the weights."""
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         now = [*self.generator.parameters(), self.adain_params]
-        for value, start, mean in zip(now, self.start.parameters(), self.averaged.parameters(), strict=True):
-            value.lerp_(start, self.config.pull)
+        if self.start is not None:
+            for value, start in zip(now, self.start.parameters(), strict=True):
+                value.lerp_(start, self.config.pull)
+        for value, mean in zip(now, self.averaged.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
 
     @torch.no_grad()

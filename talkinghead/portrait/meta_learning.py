@@ -17,13 +17,7 @@ from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
 from talkinghead.portrait.head import FewShotHead, folded
 from talkinghead.portrait.layers import SpectralWeight
-from talkinghead.portrait.losses import (
-    LossWeights,
-    feature_matching,
-    hinge_discriminator,
-    hinge_generator,
-    matching,
-)
+from talkinghead.portrait.losses import LossWeights, adversarial_terms, matching, tell_apart
 from talkinghead.portrait.perceptual import make_content_loss
 
 log = logging.getLogger(__name__)
@@ -137,11 +131,9 @@ class MetaLearning(LightningModule):
         terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}
         if adversarial:
             terms["match"] = matching(each, column)
-            with torch.no_grad():
-                _, real_maps = self.head.discriminator(batch["target_frame"], batch["target_landmark_image"], column)
-            realism, fake_maps = self.head.discriminator(fake, batch["target_landmark_image"], column)
-            terms["adversarial"] = hinge_generator(realism)
-            terms["feature_matching"] = feature_matching(fake_maps, real_maps)
+            terms |= adversarial_terms(
+                self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
+            )
         optimiser.zero_grad()
         self.manual_backward(self.loss_weights.total(terms))
         self.head.discriminator.requires_grad_(True)
@@ -152,24 +144,14 @@ class MetaLearning(LightningModule):
         """Update discriminator and W on real and fake frames together."""
         optimiser = self._optimiser(1, self.discriminator_lr * rate)
         column = self.columns.rows(batch["video_index"])
-        count = len(fake)
-        realism, _ = self.head.discriminator(
-            torch.cat([batch["target_frame"], fake]),
-            torch.cat([batch["target_landmark_image"]] * 2),
-            torch.cat([column, column]),
+        loss, terms = tell_apart(
+            self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
         )
-        real, false = realism[:count], realism[count:]
-        loss = hinge_discriminator(real, false)
         optimiser.zero_grad()
         self.manual_backward(loss)
         norm = self._clipped_step(optimiser)
         self._update_columns(batch["video_index"], column, self.columns_lr * rate)
-        return {
-            "discriminator": loss.detach(),
-            "realism_real": real.detach().mean(),
-            "realism_fake": false.detach().mean(),
-            "discriminator_norm": norm,
-        }
+        return terms | {"discriminator_norm": norm}
 
     def _update_columns(self, index: Tensor, column: Tensor, rate: float) -> None:
         gradient = column.grad
@@ -224,8 +206,9 @@ class MetaLearning(LightningModule):
                     value.lerp_(source, 1 - decay)
 
     def _keep_snapshot(self) -> None:
+        learnt = {name: value for name, value in self.state_dict().items() if not name.startswith("content.")}
         self._snapshot = copy.deepcopy(
-            {"model": self.state_dict(), "optimisers": [one.state_dict() for one in self._optimisers()]}
+            {"model": learnt, "optimisers": [one.state_dict() for one in self._optimisers()]}
         )
 
     def _roll_back(self, terms: dict[str, Tensor]) -> None:
@@ -240,7 +223,7 @@ class MetaLearning(LightningModule):
             raise RuntimeError(f"training diverged at step {self.step} ({bad}) {self.rollbacks} times; lower the rates")
         rate = float(self.rate_scale) / 2
         here = self.step
-        self.load_state_dict(self._snapshot["model"])
+        self.load_state_dict(self._snapshot["model"], strict=False)  # the frozen networks stay as they are
         for optimiser, state in zip(self._optimisers(), self._snapshot["optimisers"], strict=True):
             optimiser.load_state_dict(copy.deepcopy(state))
         self.rate_scale.fill_(rate)

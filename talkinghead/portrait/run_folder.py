@@ -45,11 +45,6 @@ class RunFolder(Callback):
     ):
         self.folder, self.save_every, self.sheet_every = folder, save_every, sheet_every
         self.validation_episodes, self.provenance = validation_episodes, provenance
-        self.first_step = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, MetaLearning)
-        self.first_step = pl_module.step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -63,8 +58,9 @@ class RunFolder(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, MetaLearning)
-        self.save(trainer, pl_module)
-        if trainer.is_global_zero:
+        if pl_module.step % self.save_every:
+            self.save(trainer, pl_module)
+        if pl_module.step % self.sheet_every and trainer.is_global_zero:
             self.show(trainer, pl_module)
 
     def save(self, trainer: Trainer, module: MetaLearning) -> None:
