@@ -1,8 +1,16 @@
 """One module a command, each with `main(argv)`."""
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+
+from talkinghead.errors import UserError
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 
 def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = "") -> None:
@@ -13,3 +21,31 @@ def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(epilog=epilog)(command)
     app(argv, prog_name="talkinghead " + command.__name__.replace("_", "-"))
+
+
+def config_parser(verb: str, description: str) -> "ArgumentParser":
+    """A parser for a command that learns: YAML files by --config, and dotted overrides."""
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+
+    class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """Keeps the examples' lines."""
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog=f"talkinghead {verb}", description=description, formatter_class=Formatter, exit_on_error=False
+    )
+    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
+    return parser
+
+
+@contextmanager
+def refusals(verb: str) -> Iterator[None]:
+    """Turns what a parser complains of into one sentence.
+
+    Raises:
+        UserError: if an option is unknown, missing, or has a wrong value.
+    """
+    try:
+        yield
+    except argparse.ArgumentError as error:
+        raise UserError(f"{verb}: {' '.join(str(error).split())}") from error

@@ -1,12 +1,12 @@
 """fine-tune: photos in, an avatar out."""
 
-import argparse
 import logging
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from talkinghead.commands import config_parser, refusals
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,20 +88,13 @@ def parse(argv: list[str]) -> tuple[Wanted, "FineTuningConfig"]:
     Raises:
         UserError: if an option is unknown, missing, or has a wrong value.
     """
-    from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+    from jsonargparse import ActionYesNo
 
     from talkinghead.portrait.fine_tuning import FineTuningConfig
 
-    class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
-        """Keeps the examples' lines."""
-
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
-        prog="talkinghead fine-tune", description=_EXAMPLES, formatter_class=Formatter, exit_on_error=False
-    )
+    parser = config_parser("fine-tune", _EXAMPLES)
     parser.add_argument("photos", type=Path, nargs="*", default=[], help="photos of one person, or folders of them")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the avatar, such as anna.avatar.safetensors")
-    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
     for name, (kind, default, text) in _OPTIONS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=kind, default=default, help=text)
     for name, (default, text) in _SWITCHES.items():
@@ -109,10 +102,8 @@ def parse(argv: list[str]) -> tuple[Wanted, "FineTuningConfig"]:
             "--" + name.replace("_", "-"), action=ActionYesNo(no_prefix="no-"), default=default, help=text
         )
     parser.add_class_arguments(FineTuningConfig)
-    try:
+    with refusals("fine-tune"):
         settings = parser.instantiate(parser.parse_args(argv))
-    except argparse.ArgumentError as error:
-        raise UserError(f"fine-tune: {' '.join(str(error).split())}") from error
     wanted = Wanted(**{field.name: settings[field.name] for field in fields(Wanted)})
     config = FineTuningConfig(**{field.name: settings[field.name] for field in fields(FineTuningConfig)})
     if not wanted.photos and wanted.video is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from talkinghead.commands import config_parser, refusals
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,29 +52,17 @@ class RunConfig:
 
 def main(argv: list[str]) -> None:
     """Parse the configuration and train."""
-    import argparse
-
-    from jsonargparse import ArgumentParser, DefaultHelpFormatter
-
     from talkinghead.data.episodes import EpisodeData
     from talkinghead.portrait.meta_learning import MetaLearning
 
-    class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
-        """Keeps the examples' lines."""
-
-    parser = ArgumentParser(
-        prog="talkinghead meta-train", description=_EXAMPLES, formatter_class=Formatter, exit_on_error=False
-    )
-    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
+    parser = config_parser("meta-train", _EXAMPLES)
     parser.add_class_arguments(RunConfig, "run")
     parser.add_class_arguments(EpisodeData, "data")
     parser.add_class_arguments(MetaLearning, "model")
     parser.link_arguments("model.portrait.size", "data.size")
     parser.link_arguments("data.num_videos", "model.num_videos", apply_on="instantiate")
-    try:
+    with refusals("meta-train"):
         settings = parser.parse_args(argv)
-    except argparse.ArgumentError as error:
-        raise UserError(f"meta-train: {' '.join(str(error).split())}") from error
     run = RunConfig(**settings.run.as_dict())
     _prepare_process(run)
     made = parser.instantiate(settings)
