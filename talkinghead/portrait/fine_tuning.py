@@ -80,7 +80,7 @@ class FineTuning(LightningModule):
     def training_step(self, batch: Batch) -> None:
         self._set_rates()
         fake, terms = self._generator_step(batch)
-        for _ in range(self.config.discriminator_steps):
+        for _ in range(self.config.discriminator_steps if self._is_judged else 0):
             terms |= self._discriminator_step(batch, fake)
         self.step += 1
         self._pull_and_average()
@@ -91,6 +91,11 @@ class FineTuning(LightningModule):
                 f"fine-tuning diverged at step {self.step} ({', '.join(bad)}); lower generator_lr and discriminator_lr"
             )
         self.log("content", terms["content"], prog_bar=True)
+
+    @property
+    def _is_judged(self) -> bool:
+        """Whether the discriminator has a say; without weight it would only cost time."""
+        return bool(self.config.loss_weights.adversarial or self.config.loss_weights.feature_matching)
 
     def _set_rates(self) -> None:
         progress = min(1.0, self.step / self.steps) if self.steps else 0.0
@@ -105,8 +110,9 @@ class FineTuning(LightningModule):
         self.discriminator.requires_grad_(False)
         drawn = batch["landmark_image"]
         fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1))
-        judged = adversarial_terms(self.discriminator, fake, batch["frame"], drawn)
-        terms = {"content": self.content(fake, batch["frame"], batch["landmarks"]), **judged}
+        terms = {"content": self.content(fake, batch["frame"], batch["landmarks"])}
+        if self._is_judged:
+            terms |= adversarial_terms(self.discriminator, fake, batch["frame"], drawn)
         optimiser.zero_grad()
         self.manual_backward(self.config.loss_weights.total(terms))
         self.discriminator.requires_grad_(True)

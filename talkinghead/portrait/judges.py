@@ -7,20 +7,18 @@ what stands in for them has a name of its own.
 import copy
 import logging
 from collections.abc import Iterable
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.hub import get_dir
 
 from talkinghead.data.shards import Track
 from talkinghead.face.detect import FaceDetector, box_around
-from talkinghead.face.identity import csim, embed_faces, face_chips, face_network
+from talkinghead.face.identity import csim, embed_faces, face_centre, face_chips, face_network
 from talkinghead.face.track import overlap
 from talkinghead.portrait.metrics import feature_distance, l1, landmark_error, psnr, ssim
 
@@ -189,12 +187,6 @@ def load_inception(device: torch.device) -> nn.Module | None:
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
     return network.eval().to(device)
-
-
-def face_centre() -> Float[Tensor, " 128"]:
-    """The mean embedding of the people the shipped head was trained on, which centred similarities are taken around."""
-    with safe_open(str(files("talkinghead") / "weights" / "face_centre.safetensors"), framework="pt") as file:
-        return file.get_tensor("centre")
 
 
 @torch.inference_mode()

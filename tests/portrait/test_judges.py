@@ -6,9 +6,9 @@ import torch
 from drawn_detector import DrawnDetector
 
 from talkinghead.data.synthetic import draw_sequence, drawn_track, random_motion
-from talkinghead.face.identity import embed_faces
+from talkinghead.face.identity import embed_faces, face_centre
 from talkinghead.portrait import judges as judging
-from talkinghead.portrait.judges import Judges, compute_face_centre, face_centre, to_tensor
+from talkinghead.portrait.judges import Judges, compute_face_centre, to_tensor
 from talkinghead.portrait.scoreboard import MEASURES
 
 

@@ -3,6 +3,7 @@ import torch
 
 from talkinghead.data.synthetic import episode_batch
 from talkinghead.errors import UserError
+from talkinghead.face.identity import csim, face_centre, face_chips
 from talkinghead.portrait import perceptual
 from talkinghead.portrait.perceptual import (
     VGG19_LAYERS,
@@ -101,3 +102,12 @@ def test_eyes_and_mouth_count_more(batch):
     mouth = (batch["target_landmarks"][0, 48:].mean(0) * 64).long()
     assert weights[0, 0, mouth[1], mouth[0]] > 3.5
     assert weights[0, 0, 0, 0] < 1.1
+
+
+def test_identity_term_is_one_less_the_centred_similarity(offline, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    stranger = truth.flip(0)
+    terms = offline.terms(stranger, truth, landmarks)
+    chips = [(face_chips(frames, landmarks, side=offline.CHIP) + 1) * 127.5 for frames in (stranger, truth)]
+    similarity = csim(*[offline.face_network(chip) for chip in chips], face_centre())
+    assert torch.isclose(terms["identity"], offline.identity * (1 - similarity.mean()), atol=1e-4)
