@@ -25,6 +25,8 @@ talkinghead prepare VoxCeleb2/dev/mp4 -o shards/vox --size 224 --fps 5 --workers
 
 talkinghead prepare clips -o shards --identities people.csv
 
+talkinghead prepare --speech videos footage -o corpora/talkers      (what speech-train reads)
+
 Who a clip shows is taken from VoxCeleb's idNNNNN folder, else from the top folder, or from a CSV with the columns path
 and identity. A run that was stopped goes on when the same command is given again.
 """
@@ -71,7 +73,12 @@ def prepare(
 
 
 def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
+    """Run the command with the arguments that follow its name; with --speech it is another."""
+    if any(argument == "--speech" or argument.startswith("--speech=") for argument in argv):
+        from talkinghead.commands import prepare_speech
+
+        prepare_speech.main(argv)
+        return
     run_command(prepare, argv, epilog=_EPILOG)
 
 

@@ -50,9 +50,10 @@ def find_facegood(folder: Path) -> Source:
         raise UserError(f"{folder}: no NAME.npy with NAME.flac or NAME.wav beside it; give the folder that holds them.")
     names = _names(folder / NAMES, columns=_load(weights[0]).shape[1])
     drives = _mapping(folder / MAPPING) if (folder / MAPPING).is_file() else {name: [name] for name in names}
-    strangers = sorted({column for columns in drives.values() for column in columns} - set(names))
-    if strangers:
-        raise UserError(f"{folder / MAPPING}: {strangers[0]!r} is no column of {NAMES}; correct one of the two.")
+    unknown = sorted({column for columns in drives.values() for column in columns} - set(names))
+    drives = {arkit: [column for column in columns if column in names] for arkit, columns in drives.items()}
+    if not any(drives.values()):
+        raise UserError(f"{folder / MAPPING}: none of its columns is in {NAMES}; correct one of the two.")
     shift = column_shift(np.concatenate([_load(path) for path in weights]), names)
     last = {session(path.stem): path.stem for path in weights}
     speaker = folder.resolve().name
@@ -66,7 +67,8 @@ def find_facegood(folder: Path) -> Source:
         )
         for path in weights
     ]
-    return Source("facegood", recordings, rig=default_rig().name, about={"columns_after_their_names": shift})
+    about = {"columns_after_their_names": shift, "unknown_columns": unknown}
+    return Source("facegood", recordings, rig=default_rig().name, about=about)
 
 
 def session(name: str) -> str:
@@ -143,7 +145,7 @@ def _load(path: Path) -> Float[np.ndarray, "t c"]:
 def _names(path: Path, columns: int) -> list[str]:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; put the names of the {columns} columns there, a line each.")
-    names = path.read_text(encoding="utf-8-sig").split()
+    names = path.read_text(encoding="utf-8-sig").lower().split()
     if len(names) != columns:
         raise UserError(f"{path}: {len(names)} names for {columns} columns; give a line for each column.")
     return names
@@ -158,4 +160,4 @@ def _mapping(path: Path) -> dict[str, list[str]]:
         raise UserError(f"{path}: the table cannot be read ({error}).") from error
     if not rows or len(rows[0]) < 2 or rows[0][0] != "arkit":
         raise UserError(f"{path}: a table with the columns arkit and columns is needed.")
-    return {row[0]: row[1].split() for row in rows[1:] if len(row) > 1 and row[1].split()}
+    return {row[0]: row[1].lower().split() for row in rows[1:] if len(row) > 1 and row[1].split()}
