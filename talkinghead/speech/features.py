@@ -1,4 +1,4 @@
-"""What the three networks hear: autocorrelation (Karras), mel + MFCC + chroma (Pham), phonetic log-probabilities (VOCA)."""
+"""What the three networks hear: autocorrelation (Karras), mel + MFCC + chroma (Pham), phonetic scores (VOCA)."""
 
 import math
 from fractions import Fraction
@@ -143,7 +143,7 @@ def pham_features(waveform: Float[np.ndarray, " s"], fps: Fraction) -> Float32[n
 
 
 def chunk_features(chunks: Float[np.ndarray, "t 2127"]) -> Float32[np.ndarray, "t 537"]:
-    """Mel spectrum, MFCC with first and second differences, and chroma of each chunk: three columns of each, in that order.
+    """Mel spectrum, MFCC with first and second differences, and chroma of each chunk: three columns of each, so ordered.
 
     The columns are 512 samples apart, each under a Hann window of 2048 that is centred on it, with zeros outside.
     Mel powers are decibels below the chunk's loudest, which makes them independent of the level; MFCC keep it.
@@ -197,7 +197,7 @@ def _mel_filters() -> Float32[np.ndarray, "128 1025"]:
 
 @cache
 def _chroma_filters() -> Float32[np.ndarray, "12 1025"]:
-    """How much each frequency belongs to each pitch class, C first: Gaussian bumps a semitone apart, stressed around 880 Hz."""
+    """How much each frequency belongs to each pitch class, C first: Gaussian bumps, stressed around 880 Hz."""
     frequencies = np.arange(1, _FFT) * PHAM_RATE / _FFT
     semitones = _CHROMAS * np.log2(frequencies / (440 / 16))
     semitones = np.concatenate([semitones[:1] - 1.5 * _CHROMAS, semitones])
@@ -230,24 +230,31 @@ def voca_features(
         Cudeiro et al. 2019, section 4: DeepSpeech's unnormalised log-probabilities, resampled from 50 to 60 frames a
         second, windows of 16, zeros beyond the ends.
     """
-    return score_windows(resample_scores(phonetic_scores(waveform, backend), seconds, fps=fps))
+    scores = phonetic_scores(waveform, backend)
+    return windows_at(scores, frame_times(round(seconds * fps), fps), fps=fps, seconds=seconds)
 
 
-def resample_scores(
-    scores: Float[np.ndarray, "n d"], seconds: float, *, fps: Fraction
-) -> Float32[np.ndarray, "t d"]:
-    """Scores at 50 a second, interpolated linearly to round(seconds x fps) frames."""
-    count = round(seconds * fps)
-    place = np.clip(np.arange(count) * (PHONETIC_RATE / float(fps)), 0, len(scores) - 1)
+def windows_at(
+    scores: Float[np.ndarray, "n d"],
+    times: Float[np.ndarray, " t"],
+    *,
+    fps: Fraction = Fraction(60),
+    seconds: float | None = None,
+) -> Float32[np.ndarray, "t 16 d"]:
+    """The window of each time, which need not be that of a frame: 8 frames before it, itself, 7 after.
+
+    Args:
+        scores: 50 a second; interpolated linearly, the last one repeated to the end.
+        times: seconds.
+        fps: frames a second inside a window.
+        seconds: where the sound ends and zeros begin; by default with the scores.
+    """
+    inside = np.asarray(times)[:, None] + (np.arange(VOCA_WINDOW) - VOCA_WINDOW // 2) / float(fps)
+    end = len(scores) / PHONETIC_RATE if seconds is None else round(seconds * fps) / float(fps)
+    place = np.clip(inside * PHONETIC_RATE, 0, len(scores) - 1)
     below = np.minimum(place.astype(np.int64), max(len(scores) - 2, 0))
-    share = (place - below)[:, None]
+    share = (place - below).astype(np.float32)[..., None]
     above = np.minimum(below + 1, len(scores) - 1)
-    return (scores[below] * (1 - share) + scores[above] * share).astype(np.float32)
-
-
-def score_windows(scores: Float32[np.ndarray, "t d"]) -> Float32[np.ndarray, "t 16 d"]:
-    """The window of each frame: 8 frames before it, itself, 7 after, zeros beyond the ends."""
-    half = VOCA_WINDOW // 2
-    padded = np.pad(scores, ((half, half - 1), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, VOCA_WINDOW, axis=0)
-    return np.ascontiguousarray(windows.swapaxes(1, 2))
+    heard = (inside > -1e-6) & (inside < end - 1e-6)
+    mixed = scores[below] * (1 - share) + scores[above] * share
+    return np.where(heard[..., None], mixed, 0).astype(np.float32)

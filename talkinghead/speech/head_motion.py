@@ -36,7 +36,7 @@ SLOW, QUICK = 0.7, 0.13
 SILENT = 0.25
 """What is left of the quick movements in silence."""
 
-NOD = np.radians(1.2)
+NOD = np.radians(1.0)
 """How far a stressed syllable lowers the head."""
 
 BLINKS_A_MINUTE = 20.0
@@ -54,7 +54,7 @@ CLOSING, CLOSED, OPENING = 0.1, 0.05, 0.2
 PERIOD = 300.0
 """Seconds after which the generated movement repeats itself, without a seam."""
 
-LOUD_WINDOW = 0.12
+LOUD_WINDOW = 0.3
 """Seconds that loudness is measured over."""
 
 _TICKS = 50
@@ -158,7 +158,7 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
     points = hold(person, landmarks).points
     gaps = np.linalg.norm(points[:, EYELIDS[:, 0]] - points[:, EYELIDS[:, 1]], axis=-1)
     usual = np.linalg.norm(person.face[EYELIDS[:, 0]] - person.face[EYELIDS[:, 1]], axis=-1)
-    blink = np.clip((0.85 - (gaps / np.maximum(usual, 1e-6)).mean(1)) / 0.5, 0, 1)
+    blink = np.clip((0.85 - (gaps / np.maximum(usual, 1e-6)).mean(1)) / 0.35, 0, 1)
     own = float(reference.fps)
     smooth = gaussian_filter1d(turns, 0.06 * own, axis=0, mode="nearest")
     last = (len(reference) - 1) / own
@@ -185,9 +185,7 @@ def _noise(seed: int) -> tuple[Float[np.ndarray, "p 3"], Float[np.ndarray, "p 3"
     random = np.random.default_rng([seed, 1])
     made = []
     for width in (SLOW, QUICK):
-        noise = gaussian_filter1d(
-            random.normal(size=(round(PERIOD * _TICKS), 3)), width * _TICKS, axis=0, mode="wrap"
-        )
+        noise = gaussian_filter1d(random.normal(size=(round(PERIOD * _TICKS), 3)), width * _TICKS, axis=0, mode="wrap")
         made.append((noise - noise.mean(0)) / noise.std(0))
     return made[0], made[1]
 

@@ -57,7 +57,11 @@ class PhamNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(config.features))
         self.register_buffer("deviation", torch.ones(config.features))
         self.lstm = nn.LSTM(
-            config.features, config.hidden, config.layers, batch_first=True, dropout=config.dropout * (config.layers > 1)
+            config.features,
+            config.hidden,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout * (config.layers > 1),
         )
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden, ROTATION + config.expressions)
@@ -122,9 +126,7 @@ def to_quaternion(pose: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     yaw, pitch, roll = (pose / 2).unbind(-1)
     cy, cp, cr, sy, sp, sr = yaw.cos(), pitch.cos(), roll.cos(), yaw.sin(), pitch.sin(), roll.sin()
     real = cr * cy * cp - sr * sy * sp
-    vector = torch.stack(
-        [cr * cy * sp + sr * sy * cp, cr * sy * cp - sr * cy * sp, -cr * sy * sp - sr * cy * cp], -1
-    )
+    vector = torch.stack([cr * cy * sp + sr * sy * cp, cr * sy * cp - sr * cy * sp, -cr * sy * sp - sr * cy * cp], -1)
     return torch.where(real < 0, -1.0, 1.0)[..., None] * vector
 
 
@@ -185,4 +187,3 @@ class PhamStream:
             features = torch.from_numpy(chunk_features(np.stack(chunks)))
             rotation, expressions, self.state = self.network(features[None], self.state)
         return list(zip(rotation[0].numpy(), expressions[0].numpy(), strict=True))
-

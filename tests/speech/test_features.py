@@ -10,13 +10,13 @@ from talkinghead.speech import features
 from talkinghead.speech.features import (
     autocorrelation,
     chunk_features,
+    frame_times,
     full_range,
     karras_features,
     pham_features,
     resample,
-    resample_scores,
-    score_windows,
     voca_features,
+    windows_at,
 )
 
 
@@ -106,19 +106,19 @@ def test_nothing_to_hear_gives_nothing():
     assert karras_features(np.zeros(0, np.float32), np.zeros(0)).shape == (0, 64, 32)
 
 
-def test_score_windows_hold_eight_frames_before_and_seven_after():
+def test_windows_hold_eight_frames_before_and_seven_after():
     scores = np.arange(1, 31, dtype=np.float32)[:, None]
-    windows = score_windows(scores)
+    windows = windows_at(scores, frame_times(30, Fraction(50)), fps=Fraction(50))
     assert windows.shape == (30, 16, 1)
     assert windows[0, :, 0].tolist() == [0] * 8 + list(range(1, 9))
-    assert windows[20, :, 0].tolist() == list(range(13, 29))
+    np.testing.assert_allclose(windows[20, :, 0], range(13, 29), rtol=1e-5)
+    assert windows[29, 9:, 0].tolist() == [0] * 7
 
 
 def test_scores_are_interpolated_linearly_from_50_to_60():
     scores = np.arange(50, dtype=np.float32)[:, None]
-    resampled = resample_scores(scores, 1.0, fps=Fraction(60))[:, 0]
-    assert len(resampled) == 60
-    np.testing.assert_allclose(resampled[:58], np.arange(58) * 50 / 60, rtol=1e-5)
+    now = windows_at(scores, frame_times(60, Fraction(60)))[:, 8, 0]
+    np.testing.assert_allclose(now[:58], np.arange(58) * 50 / 60, rtol=1e-5)
 
 
 def test_voca_features_read_precomputed_rows(tmp_path):

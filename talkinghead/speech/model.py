@@ -1,0 +1,340 @@
+"""A trained speech model: one file, one call from sound to motion."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from talkinghead.errors import UserError
+from talkinghead.face.arkit import RIG_NAMES
+from talkinghead.media.files import atomic_path
+from talkinghead.speech.features import (
+    KARRAS_RATE,
+    PHAM_RATE,
+    frame_times,
+    full_range,
+    karras_features,
+    pham_features,
+    resample,
+    windows_at,
+)
+from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
+from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork, PhamStream, from_quaternion
+from talkinghead.speech.phonetics import phonetic_scores
+from talkinghead.speech.voca2019 import VocaConfig, VocaNetwork, style_vector
+
+FORMAT = "talkinghead.speech.1"
+KINDS = ("karras", "pham", "voca")
+ENSEMBLE = 0.004
+"""Seconds between the two predictions that Karras et al. average."""
+
+_GRID = 64
+"""Samples that the middles of windows are rounded to, 4 ms, so that neighbouring windows share most of their frames."""
+_BLOCK = 128
+_LONGEST = 4000
+
+Style = int | str | Float[np.ndarray, "..."] | None
+"""A number, a name, or weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechMotion:
+    """What a model says a face does over `t` frames."""
+
+    fps: Fraction
+    vertices: Float32[np.ndarray, "t v 3"] | None = None
+    """Metres."""
+    blendshapes: Float32[np.ndarray, "t n"] | None = None
+    """0..1, a column for each of `names`."""
+    names: tuple[str, ...] = ()
+    pose: Float32[np.ndarray, "t 3"] | None = None
+    """Yaw, pitch, roll in radians."""
+
+    def __len__(self) -> int:
+        for array in (self.vertices, self.blendshapes, self.pose):
+            if array is not None:
+                return len(array)
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechModel:
+    """A network with all that is needed to use it. Take the subclass of a kind; `load` chooses it."""
+
+    kind: ClassVar[str]
+
+    network: nn.Module
+    """In evaluation mode."""
+    fps: Fraction = Fraction(30)
+    """Frames a second of the training data."""
+    rig: str | None = None
+    """Name of the rig whose vertices or expressions come out; None where `template` and `topology` say it."""
+    template: Float32[np.ndarray, "v 3"] | None = None
+    """The face at rest, metres; None for blendshapes."""
+    topology: Int[np.ndarray, "f 3"] | None = None
+    """Triangles of the template; None for the rig's."""
+    speakers: tuple[str, ...] = ()
+    """Training speakers; the styles of VOCA, in order."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the features."""
+    emotions: Float32[np.ndarray, "m e"] | None = None
+    """Emotion vectors that proved useful, the best first (Karras)."""
+    emotion_names: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def predict(
+        self,
+        audio: Float[np.ndarray, " s"],
+        rate: int,
+        *,
+        fps: Fraction = Fraction(30),
+        speaker: Style = None,
+        emotion: Style = None,
+    ) -> SpeechMotion:
+        """How a face moves while it says this.
+
+        Args:
+            audio: mono, -1..1.
+            rate: Hz.
+            fps: frames a second wanted; frame `i` belongs to `i / fps` seconds.
+            speaker: style (VOCA): a speaker's number or name, or weights of all; None mixes all alike.
+            emotion: (Karras) number or name of one of `emotions`, a vector, or a vector for each frame; None for the best.
+
+        Raises:
+            UserError: if the rate or `fps` is not above 0, or there is no such speaker or emotion.
+        """
+        if rate <= 0 or fps <= 0:
+            raise UserError(f"sound at {rate} Hz for {fps} frames a second: both must be above 0.")
+        count = round(len(audio) / rate * fps)
+        with torch.inference_mode():
+            return self._predict(audio, rate, count, fps, speaker, emotion)
+
+    def _predict(
+        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
+    ) -> SpeechMotion:
+        raise NotImplementedError
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write it in half precision; by convention the name ends in .speech.safetensors.
+
+        Raises:
+            UserError: if the file exists and `overwrite` is false.
+        """
+        tensors = {f"network.{name}": _half(value) for name, value in self.network.state_dict().items()}
+        for name in ("template", "emotions"):
+            array = getattr(self, name)
+            if array is not None:
+                tensors[name] = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+        if self.topology is not None:
+            tensors["topology"] = torch.from_numpy(np.ascontiguousarray(self.topology, np.int32))
+        about = {
+            "kind": self.kind,
+            "config": asdict(self.network.config),  # type: ignore[call-overload]
+            "fps": str(self.fps),
+            "rig": self.rig,
+            "speakers": list(self.speakers),
+            "settings": self.settings,
+            "emotion_names": list(self.emotion_names),
+            "provenance": self.provenance,
+        }
+        with atomic_path(Path(path), overwrite=overwrite) as temporary:
+            save_file(tensors, temporary, metadata={"format": FORMAT, "speech": json.dumps(about)})
+
+    @staticmethod
+    def load(path: Path) -> "SpeechModel":
+        """Read what `save` wrote. Nothing in the file is executed.
+
+        Raises:
+            UserError: if the file is absent or is not a speech model.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"{path}: there is no such file; give a speech model, made by talkinghead speech-train.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("format") != FORMAT:
+                    raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return _restored(json.loads(header["speech"]), tensors)
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError, OSError) as error:
+            raise UserError(
+                f"{path}: not a speech model that can be read ({error}); make one with talkinghead speech-train."
+            ) from error
+
+
+class KarrasModel(SpeechModel):
+    """Sound at 16 kHz, half a second at a time, and an emotion vector -> vertices."""
+
+    kind = "karras"
+    network: KarrasNetwork
+
+    def _predict(
+        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
+    ) -> SpeechMotion:
+        waveform = full_range(resample(audio, rate, KARRAS_RATE))
+        times = frame_times(count, fps)
+        emotions = self.emotion(emotion, count)
+        earlier, later = (self._coefficients(waveform, times + d, emotions) for d in (-ENSEMBLE / 2, ENSEMBLE / 2))
+        vertices = self.network.vertices((earlier + later) / 2)
+        return SpeechMotion(fps, vertices=vertices.view(count, -1, 3).numpy())
+
+    def _coefficients(self, waveform: np.ndarray, times: np.ndarray, emotion: Tensor) -> Tensor:
+        """Of the basis, for each time. Frames that several windows share are analysed once."""
+        step = _GRID / KARRAS_RATE
+        features = karras_features(waveform, np.rint(times / step) * step)
+        rows, where = _distinct_rows(features, times, step)
+        maps = torch.cat(
+            [self.network.formant(part[:, None, None])[:, :, 0, 0] for part in torch.from_numpy(rows).split(_LONGEST)]
+        )
+        index = torch.from_numpy(where)
+        parts = []
+        for first in range(0, len(index), _BLOCK):
+            windows = maps[index[first : first + _BLOCK]].permute(0, 2, 1)[..., None]
+            parts.append(self.network.coefficients(self.network.articulation(windows, emotion[first : first + _BLOCK])))
+        return torch.cat(parts) if parts else torch.zeros(0, self.network.config.basis)
+
+    def emotion(self, emotion: Style, count: int) -> Float[Tensor, "{count} e"]:
+        """The emotion vector of each frame.
+
+        Raises:
+            UserError: if there is no such emotion, or the vector does not fit.
+        """
+        known = self.emotions if self.emotions is not None else np.zeros((1, self.network.config.emotion), np.float32)
+        if isinstance(emotion, str):
+            if emotion not in self.emotion_names:
+                raise UserError(
+                    f"there is no emotion {emotion!r}; there are {', '.join(self.emotion_names) or 'none'}."
+                )
+            emotion = self.emotion_names.index(emotion)
+        if emotion is None or isinstance(emotion, int | np.integer):
+            number = int(emotion or 0)
+            if not 0 <= number < len(known):
+                raise UserError(f"there is no emotion {number}; there are {len(known)}, counted from 0.")
+            emotion = known[number]
+        vectors = np.asarray(emotion, np.float32)
+        if vectors.shape not in ((known.shape[1],), (count, known.shape[1])):
+            raise UserError(f"an emotion of shape {vectors.shape} does not fit; give {known.shape[1]} numbers.")
+        return torch.from_numpy(np.broadcast_to(vectors, (count, known.shape[1])).copy())
+
+
+class PhamModel(SpeechModel):
+    """Sound at 44.1 kHz up to each frame -> head rotation and blendshapes."""
+
+    kind = "pham"
+    network: PhamNetwork
+
+    def _predict(
+        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
+    ) -> SpeechMotion:
+        waveform = resample(audio, rate, PHAM_RATE)
+        short = max(0, int(np.ceil(count * PHAM_RATE / fps)) + 1 - len(waveform))
+        features = torch.from_numpy(pham_features(np.pad(waveform, (0, short)), fps)[:count])
+        rotation, expressions, _ = self.network(features[None])
+        return SpeechMotion(
+            fps,
+            blendshapes=expressions[0].numpy(),
+            names=RIG_NAMES,
+            pose=from_quaternion(rotation[0]).numpy(),
+        )
+
+    def stream(self, fps: Fraction = Fraction(30)) -> PhamStream:
+        """Feed it sound at 44.1 kHz as it comes."""
+        return PhamStream(self.network, float(fps))
+
+
+class VocaModel(SpeechModel):
+    """Phonetic scores and a style -> vertices."""
+
+    kind = "voca"
+    network: VocaNetwork
+
+    def _predict(
+        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
+    ) -> SpeechMotion:
+        assert self.template is not None
+        scores = phonetic_scores(resample(audio, rate, KARRAS_RATE), self.settings.get("backend", "hama"))
+        windows = torch.from_numpy(windows_at(scores, frame_times(count, fps), fps=self.fps))
+        style = self.style(speaker)
+        parts = [self.network(part, style.expand(len(part), -1)) for part in windows.split(_BLOCK)]
+        offsets = torch.cat(parts).numpy() if count else np.zeros((0, *self.template.shape), np.float32)
+        return SpeechMotion(fps, vertices=offsets + self.template)
+
+    def style(self, speaker: Style) -> Float[Tensor, " k"]:
+        """Weights of the speakers.
+
+        Raises:
+            UserError: if there is no such speaker, or the weights do not fit.
+        """
+        if isinstance(speaker, str):
+            if speaker not in self.speakers:
+                raise UserError(f"there is no speaker {speaker!r}; there are {', '.join(self.speakers)}.")
+            speaker = self.speakers.index(speaker)
+        try:
+            return style_vector(self.network.config.speakers, speaker)
+        except ValueError as error:
+            raise UserError(f"{error}.") from error
+
+
+_MODELS: dict[str, type[SpeechModel]] = {kind.kind: kind for kind in (KarrasModel, PhamModel, VocaModel)}
+
+
+def default_speech_path(kind: str) -> Path:
+    """The model of a kind that ships with the package.
+
+    Raises:
+        UserError: if there is no such kind, or this installation does not hold it.
+    """
+    if kind not in KINDS:
+        raise UserError(f"there is no speech model {kind!r}; there are {', '.join(KINDS)}.")
+    path = Path(str(files("talkinghead") / "weights" / f"{kind}.speech.safetensors"))
+    if not path.is_file():
+        raise UserError(f"{path} is missing; reinstall talkinghead, or train one: talkinghead speech-train.")
+    return path
+
+
+def _restored(about: dict[str, Any], tensors: dict[str, Tensor]) -> SpeechModel:
+    makers = {
+        "karras": (KarrasConfig, KarrasNetwork),
+        "pham": (PhamConfig, PhamNetwork),
+        "voca": (VocaConfig, VocaNetwork),
+    }
+    config, network = makers[about["kind"]]
+    unknown = set(about["config"]) - {one.name for one in fields(config)}
+    if unknown:
+        raise ValueError(f"its sizes name {', '.join(sorted(unknown))}, which this version does not know")
+    made = network(config(**about["config"]))  # type: ignore[arg-type]
+    own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    made.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in own.items()})
+    return _MODELS[about["kind"]](
+        made.eval(),
+        Fraction(about["fps"]),
+        rig=about["rig"],
+        speakers=tuple(about["speakers"]),
+        settings=about["settings"],
+        emotion_names=tuple(about["emotion_names"]),
+        provenance=about["provenance"],
+        **{name: tensors[name].numpy() for name in ("template", "topology", "emotions") if name in tensors},
+    )
+
+
+def _half(value: Tensor) -> Tensor:
+    return (value.half() if value.is_floating_point() else value).contiguous()
+
+
+def _distinct_rows(
+    features: Float32[np.ndarray, "t 64 32"], times: np.ndarray, step: float
+) -> tuple[Float32[np.ndarray, "m 32"], Int[np.ndarray, "t 64"]]:
+    """The frames of all windows without repetition, and where each window's are."""
+    starts = np.rint(times / step).astype(np.int64)[:, None] + 2 * np.arange(features.shape[1])
+    _, first, where = np.unique(starts, return_index=True, return_inverse=True)
+    return features.reshape(-1, features.shape[-1])[first], where.reshape(starts.shape)
