@@ -166,7 +166,7 @@ class Rig:
 
 @cache
 def default_rig() -> Rig:
-    """The head that ships with the package (weights/head.rig.md says where it is from): 46 expressions, 20 identities."""
+    """The head that ships with the package: 46 expressions, 20 identities (weights/head.rig.md says where from)."""
     from talkinghead.face.rig_files import load_rig
 
     return load_rig(DEFAULT_RIG)
