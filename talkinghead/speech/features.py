@@ -143,7 +143,7 @@ def pham_features(waveform: Float[np.ndarray, " s"], fps: Fraction) -> Float32[n
 
 
 def chunk_features(chunks: Float[np.ndarray, "t 2127"]) -> Float32[np.ndarray, "t 537"]:
-    """Mel spectrum, MFCC with first and second differences, and chroma of each chunk: three columns of each, so ordered.
+    """Mel spectrum, MFCC with first and second differences, and chroma of each chunk: three columns of each.
 
     The columns are 512 samples apart, each under a Hann window of 2048 that is centred on it, with zeros outside.
     Mel powers are decibels below the chunk's loudest, which makes them independent of the level; MFCC keep it.

@@ -186,16 +186,18 @@ def principal_components(
     poses: Float[Tensor, "t v 3"], count: int
 ) -> tuple[Float[Tensor, " f"], Float[Tensor, "f {count}"]]:
     """Mean of poses and their principal components, each as long as one standard deviation; zeros beyond their rank."""
-    flat = poses.flatten(1).double()
+    flat = poses.flatten(1)
     mean = flat.mean(0)
     centred = flat - mean
-    result = torch.zeros(flat.shape[1], count, dtype=torch.float64)
-    _, deviations, directions = torch.linalg.svd(centred, full_matrices=False)
-    kept = min(count, len(deviations))
-    deviations = deviations[:kept] / math.sqrt(max(len(flat) - 1, 1))
-    deviations = torch.where(deviations > 1e-6 * deviations.max().clamp_min(1e-30), deviations, 0.0)
-    result[:, :kept] = (directions[:kept] * deviations[:, None]).T
-    return mean.to(poses.dtype), result.to(poses.dtype)
+    # Eigenvectors of the small matrix of inner products: there are fewer poses than coordinates.
+    values, vectors = torch.linalg.eigh((centred @ centred.T).double())
+    values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1)[:, :count]
+    used = values > 1e-6 * values[:1].clamp_min(1e-30)
+    # centred.T @ vector has the length sqrt(value); over sqrt(t - 1) it is one standard deviation long.
+    scaled = vectors.float() * used.float() / math.sqrt(max(len(flat) - 1, 1))
+    result = torch.zeros(flat.shape[1], count)
+    result[:, : scaled.shape[1]] = centred.T @ scaled.to(centred.dtype)
+    return mean, result
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

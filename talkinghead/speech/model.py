@@ -1,6 +1,7 @@
 """A trained speech model: one file, one call from sound to motion."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from importlib.resources import files
@@ -107,7 +108,7 @@ class SpeechModel:
             rate: Hz.
             fps: frames a second wanted; frame `i` belongs to `i / fps` seconds.
             speaker: style (VOCA): a speaker's number or name, or weights of all; None mixes all alike.
-            emotion: (Karras) number or name of one of `emotions`, a vector, or a vector for each frame; None for the best.
+            emotion: (Karras) number or name of one of `emotions`, a vector, or one for each frame; None for the best.
 
         Raises:
             UserError: if the rate or `fps` is not above 0, or there is no such speaker or emotion.
@@ -212,9 +213,7 @@ class KarrasModel(SpeechModel):
         known = self.emotions if self.emotions is not None else np.zeros((1, self.network.config.emotion), np.float32)
         if isinstance(emotion, str):
             if emotion not in self.emotion_names:
-                raise UserError(
-                    f"there is no emotion {emotion!r}; there are {', '.join(self.emotion_names) or 'none'}."
-                )
+                raise UserError(f"there is no emotion {emotion!r}; there are {', '.join(self.emotion_names)}.")
             emotion = self.emotion_names.index(emotion)
         if emotion is None or isinstance(emotion, int | np.integer):
             number = int(emotion or 0)
@@ -237,7 +236,7 @@ class PhamModel(SpeechModel):
         self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
     ) -> SpeechMotion:
         waveform = resample(audio, rate, PHAM_RATE)
-        short = max(0, int(np.ceil(count * PHAM_RATE / fps)) + 1 - len(waveform))
+        short = max(0, math.ceil(count * PHAM_RATE / fps) + 1 - len(waveform))
         features = torch.from_numpy(pham_features(np.pad(waveform, (0, short)), fps)[:count])
         rotation, expressions, _ = self.network(features[None])
         return SpeechMotion(
@@ -288,6 +287,13 @@ class VocaModel(SpeechModel):
 _MODELS: dict[str, type[SpeechModel]] = {kind.kind: kind for kind in (KarrasModel, PhamModel, VocaModel)}
 
 
+_NETWORKS: dict[str, tuple[Any, Any]] = {
+    "karras": (KarrasConfig, KarrasNetwork),
+    "pham": (PhamConfig, PhamNetwork),
+    "voca": (VocaConfig, VocaNetwork),
+}
+
+
 def default_speech_path(kind: str) -> Path:
     """The model of a kind that ships with the package.
 
@@ -303,16 +309,11 @@ def default_speech_path(kind: str) -> Path:
 
 
 def _restored(about: dict[str, Any], tensors: dict[str, Tensor]) -> SpeechModel:
-    makers = {
-        "karras": (KarrasConfig, KarrasNetwork),
-        "pham": (PhamConfig, PhamNetwork),
-        "voca": (VocaConfig, VocaNetwork),
-    }
-    config, network = makers[about["kind"]]
+    config, network = _NETWORKS[about["kind"]]
     unknown = set(about["config"]) - {one.name for one in fields(config)}
     if unknown:
         raise ValueError(f"its sizes name {', '.join(sorted(unknown))}, which this version does not know")
-    made = network(config(**about["config"]))  # type: ignore[arg-type]
+    made = network(config(**about["config"]))
     own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
     made.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in own.items()})
     return _MODELS[about["kind"]](

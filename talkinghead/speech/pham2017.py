@@ -121,7 +121,7 @@ def sparsity_loss(predicted: Float[Tensor, "b t n"]) -> Float[Tensor, ""]:
 def to_quaternion(pose: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     """Vector part of the unit quaternion of yaw, pitch, roll (radians), its real part not negative.
 
-    The rotation is that of `face.rig.rotation_matrix`: by pitch about x, then by yaw about y, then by minus roll about z.
+    The rotation is that of `face.rig.rotation_matrix`: by pitch about x, by yaw about y, by minus roll about z.
     """
     yaw, pitch, roll = (pose / 2).unbind(-1)
     cy, cp, cr, sy, sp, sr = yaw.cos(), pitch.cos(), roll.cos(), yaw.sin(), pitch.sin(), roll.sin()

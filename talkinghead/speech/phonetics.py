@@ -106,7 +106,7 @@ def articulatory_matrix(tokens: list[str]) -> Float32[np.ndarray, "n 29"]:
 @cache
 def _hama() -> Any:
     try:
-        from hama.asr import ASRModel
+        from hama.asr import ASRModel  # type: ignore[import-untyped]
     except ImportError as error:
         raise UserError("hama, which hears phonemes for VOCA, is not installed; run: pip install hama") from error
     return ASRModel()
@@ -139,7 +139,7 @@ def _hama_classes(waveform: Float32[np.ndarray, " s"]) -> Float[np.ndarray, "n 2
 @cache
 def _wav2vec2() -> Any:
     try:
-        from transformers import Wav2Vec2ForCTC, Wav2Vec2Processor
+        from transformers import Wav2Vec2ForCTC, Wav2Vec2Processor  # type: ignore[import-not-found]
     except ImportError as error:
         raise UserError(
             "transformers, which hears letters for VOCA, is not installed; run: pip install 'talkinghead[speech]'"

@@ -1,7 +1,7 @@
 """VOCA, Cudeiro et al. 2019: from phonetic scores and a speaking style to the offsets of a template's vertices.
 
-Cudeiro, Bolkart, Laidlaw, Ranjan, Black: Capture, learning, and synthesis of 3D speaking styles, CVPR 2019. Written from
-the layer table; the authors' code is non-commercial and was not used.
+Cudeiro, Bolkart, Laidlaw, Ranjan, Black: Capture, learning, and synthesis of 3D speaking styles, CVPR 2019. Written
+from the layer table; the authors' code is non-commercial and was not used.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ class VocaNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(self, offsets: Float[Tensor, "t v 3"]) -> None:
-        """Set the decoder to the principal components of training offsets, each scaled to its deviation; its bias to 0."""
+        """Set the decoder to the principal components of training offsets, each scaled to its deviation; bias 0."""
         _, components = principal_components(offsets, self.config.basis)
         self.offsets.weight.copy_(components)
         nn.init.zeros_(self.offsets.bias)
@@ -106,7 +106,7 @@ def velocity_loss(predicted: Float[Tensor, "b 2 v 3"], truth: Float[Tensor, "b 2
 def style_vector(
     speakers: int, style: int | Sequence[float] | Float[np.ndarray, " k"] | None
 ) -> Float[Tensor, " {speakers}"]:
-    """The style to speak in: a training speaker's number, weights of several (their sum is brought to 1), or None for all.
+    """The style to speak in: a training speaker's number, weights of several (brought to the sum 1), None for all.
 
     Raises:
         ValueError: if there is no such speaker, or the weights do not fit or do not sum to more than 0.
