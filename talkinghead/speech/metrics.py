@@ -1,8 +1,5 @@
 """How far a predicted face is from the true one."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -71,17 +68,3 @@ def velocity_correlation(predicted: Float[np.ndarray, " t"], truth: Float[np.nda
 def landmark_error(predicted: Vertices, truth: Vertices, rig: Rig) -> float:
     """Mean distance of the 68 landmarks, metres."""
     return float(np.linalg.norm(rig.landmarks_3d(predicted) - rig.landmarks_3d(truth), axis=-1).mean())
-
-
-def grouped_rmse(
-    pairs: Iterable[tuple[str, Float[np.ndarray, "t n"], Float[np.ndarray, "t n"]]],
-) -> dict[str, float]:
-    """RMSE of each group's frames together: of each actor, or each emotion.
-
-    Args:
-        pairs: the group's name, prediction and truth of each sequence.
-    """
-    squares: dict[str, list[np.ndarray]] = defaultdict(list)
-    for name, predicted, truth in pairs:
-        squares[name].append(((predicted - truth) ** 2).ravel())
-    return {name: float(np.sqrt(np.concatenate(values).mean())) for name, values in sorted(squares.items())}

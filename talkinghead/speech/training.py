@@ -89,6 +89,7 @@ class SpeechTraining(LightningModule):
     """
 
     steps_done: Tensor
+    tracks: list[Track]
 
     def __init__(self, network: nn.Module, recipe: Recipe, steps: int):
         super().__init__()

@@ -1,0 +1,143 @@
+"""speech-train: corpora in, a speech model out."""
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from talkinghead.commands import config_parser, refusals
+from talkinghead.errors import UserError
+
+if TYPE_CHECKING:
+    from talkinghead.speech.training import Recipe
+
+log = logging.getLogger(__name__)
+
+_EXAMPLES = """
+Trains Karras's, Pham's or VOCA's network on speech corpora, and goes on where it stopped when the run's folder holds
+a checkpoint.
+
+examples:
+  talkinghead prepare --speech facegood RECORDINGS -o corpus/facegood
+  talkinghead speech-train --config configs/karras.yaml
+  talkinghead speech-train --config configs/voca.yaml --run.steps 2000 --model.lr 2e-4
+  talkinghead speech-train --config configs/pham.yaml --data.corpora "[corpus/talkers, corpus/vocaset]"
+"""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where a run lives and how long it goes."""
+
+    folder: Path
+    """Checkpoint, model, logs and sheets; a checkpoint in it is resumed."""
+    steps: int = 10_000
+    """Batches to learn from, counted from the run's beginning."""
+    precision: str = "32-true"
+    """Lightning's precision: 32-true or bf16-mixed."""
+    accelerator: str = "auto"
+    threads: int = 0
+    """CPU threads; 0 leaves PyTorch's choice."""
+    save_every: int = 200
+    """Steps between checkpoints."""
+    show_every: int = 1000
+    """Steps between sheets and figures of held-out sequences."""
+    log_every: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from."""
+
+    corpora: list[Path]
+    """Folders that `prepare --speech` made. Their val sequences are held out."""
+    validation: list[Path] | None = None
+    """Folders whose val sequences are held out instead."""
+
+
+def main(argv: list[str]) -> None:
+    """Parse the configuration and train."""
+    import torch
+    from pytorch_lightning import seed_everything
+
+    from talkinghead.speech import recipes  # noqa: F401  the subclasses that class_path may name
+    from talkinghead.speech.training import Recipe
+
+    parser = config_parser("speech-train", _EXAMPLES)
+    parser.add_class_arguments(RunConfig, "run")
+    parser.add_class_arguments(DataConfig, "data")
+    parser.add_subclass_arguments(Recipe, "model", required=True)
+    with refusals("speech-train"):
+        settings = parser.parse_args(argv)
+    run, data = RunConfig(**settings.run.as_dict()), DataConfig(**settings.data.as_dict())
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    seed_everything(run.seed, verbose=False)
+    with refusals("speech-train"):
+        recipe = parser.instantiate(settings).model
+    train(recipe, data, run, parser.dump(settings))
+
+
+def train(recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str) -> None:
+    """Run, or go on with, a training run.
+
+    Raises:
+        UserError: if there is nothing to learn from, or the run has its steps already.
+    """
+    import torch
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.callbacks import RichProgressBar
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+    from talkinghead.speech.run_folder import CHECKPOINT, SpeechRunFolder
+    from talkinghead.speech.tracks import read_tracks
+    from talkinghead.speech.training import SpeechData
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    checkpoint, first = run.folder / CHECKPOINT, 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+        first = int(state["steps_done"])
+        log.info("going on from step %d of %s", first, checkpoint)
+    if first >= run.steps:
+        raise UserError(f"{checkpoint} has learnt from {first} steps already; raise --run.steps above that")
+    tracks = read_tracks(data.corpora, "train")
+    held_out = read_tracks(data.validation or data.corpora, "val")
+    if not tracks:
+        raise UserError(f"{', '.join(map(str, data.corpora))}: no sequence for training has a motion.")
+    log.info("%d sequences, %.0f s; %d held out", len(tracks), sum(t.seconds for t in tracks), len(held_out))
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "config.yaml").write_text(settings)
+    module = recipe.training(tracks, run.steps, run.seed)
+    provenance = {"config": settings, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
+    trainer = Trainer(
+        default_root_dir=run.folder,
+        accelerator=run.accelerator,
+        devices=1,
+        precision=run.precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        log_every_n_steps=run.log_every,
+        logger=[
+            CSVLogger(run.folder, name="logs", version=f"from-{first:07d}"),
+            TensorBoardLogger(run.folder, name="tensorboard", version=""),
+        ],
+        callbacks=[
+            SpeechRunFolder(
+                run.folder,
+                save_every=run.save_every,
+                show_every=run.show_every,
+                held_out=held_out,
+                provenance=provenance,
+            ),
+            *([RichProgressBar()] if sys.stderr.isatty() else []),
+        ],
+        enable_progress_bar=sys.stderr.isatty(),
+    )
+    loader = SpeechData(recipe.batches(tracks, run.seed), steps=run.steps, first_step=first)
+    trainer.fit(module, loader, ckpt_path=checkpoint if first else None, weights_only=True)
+    model = run.folder / f"{recipe.kind}.speech.safetensors"
+    log.info("%s holds the model; use it: talkinghead speak VOICE.wav --model %s -o out.mp4", model, model)

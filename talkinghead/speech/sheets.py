@@ -1,0 +1,76 @@
+"""Pictures of what a speech model does: true and predicted faces, and the mouth's opening over time."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from talkinghead.face.rig import default_rig
+from talkinghead.face.shade import View, shade
+from talkinghead.media.image import sheet
+
+_COLOURS = ((40, 40, 40), (214, 60, 40), (40, 110, 214), (60, 160, 60))
+
+
+def face_sheet(
+    rows: dict[str, Float32[np.ndarray, "t v 3"]],
+    faces: Int[np.ndarray, "f 3"],
+    times: Float[np.ndarray, " t"],
+    *,
+    size: int = 160,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Faces at some times: a row for truth and for each prediction, a column for each time.
+
+    Args:
+        rows: name -> vertices, metres.
+        faces: triangles.
+        times: seconds, for the headings.
+        size: of one face, pixels.
+    """
+    view = View.of(next(iter(rows.values()))[:1])
+    pictures = [[shade(one, faces, size, view=view) for one in vertices] for vertices in rows.values()]
+    return sheet(pictures, labels=list(rows), column_labels=[f"{time:.2f} s" for time in times])
+
+
+def opening_chart(
+    openings: dict[str, Float[np.ndarray, " t"]], fps: float, *, width: int = 1280, height: int = 160
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The mouth's opening, metres, over time: a line for truth and each prediction."""
+    picture = np.full((height, width, 3), 255, np.uint8)
+    top = max(float(max(line.max() for line in openings.values())), 1e-4)
+    longest = max(len(line) for line in openings.values())
+    for i, (name, line) in enumerate(openings.items()):
+        x = np.arange(len(line)) / max(longest - 1, 1) * (width - 1)
+        y = (height - 4) * (1 - line / top) + 2
+        points = np.rint(np.stack([x, y], -1)).astype(np.int32)
+        colour = _COLOURS[i % len(_COLOURS)]
+        cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA)
+        cv2.putText(picture, name, (6 + 150 * i, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    label = f"opening, 0 to {1e3 * top:.1f} mm, {longest / fps:.1f} s"
+    cv2.putText(picture, label, (width - 260, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (90, 90, 90), 1, cv2.LINE_AA)
+    return picture
+
+
+def model_sheet(
+    rows: dict[str, Float32[np.ndarray, "t v 3"]], faces: Int[np.ndarray, "f 3"], fps: float, *, count: int = 8
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Faces where the true mouth is open and closed by turns, over the chart of openings.
+
+    Args:
+        rows: name -> vertices of the default rig, metres; the truth first.
+        faces: triangles.
+        fps: frames a second.
+        count: faces in a row.
+    """
+    rig = default_rig()
+    openings = {name: rig.mouth_opening(vertices) for name, vertices in rows.items()}
+    truth = next(iter(openings.values()))
+    edges = np.linspace(0, len(truth), count + 1).astype(int)
+    pieces = [range(a, max(b, a + 1)) for a, b in pairwise(edges.tolist())]
+    picked = [
+        int(piece[0] + (np.argmax if i % 2 else np.argmin)(truth[piece.start : piece.stop]))
+        for i, piece in enumerate(pieces)
+    ]
+    faces_part = face_sheet({name: v[picked] for name, v in rows.items()}, faces, np.array(picked) / fps)
+    return np.concatenate([faces_part, opening_chart(openings, fps, width=faces_part.shape[1])])
