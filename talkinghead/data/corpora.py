@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from talkinghead.data.motion_time import cut
 from talkinghead.data.recordings import Recording, Source, SpeechRecord, Take, key_of
-from talkinghead.data.speech_checks import check_mouth
+from talkinghead.data.speech_checks import check_mouth, is_silent
 from talkinghead.data.speech_corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
 from talkinghead.errors import UserError
 from talkinghead.face.landmarks import mouth_opening
@@ -130,7 +130,7 @@ def _checked(take: Take, min_correlation: float | None) -> tuple[dict[str, Any],
     seconds = len(take.waveform) / take.sample_rate
     if seconds < LEAST_SECONDS:
         return {"seconds": round(seconds, 3)}, f"it lasts {seconds:.2f} s"
-    if not np.abs(take.waveform).max() > 0:
+    if is_silent(take.waveform):
         return {"seconds": round(seconds, 3)}, "it is silent"
     if take.motion is None or not take.motion.confidence.any():
         return {}, ""

@@ -39,6 +39,11 @@ class MouthCheck:
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
+def is_silent(waveform: Float[np.ndarray, " s"]) -> bool:
+    """Whether a sound (-1..1) has no more than noise in it."""
+    return not len(waveform) or float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))) < FLOOR
+
+
 def loudness(
     waveform: Float[np.ndarray, " s"], sample_rate: int, *, fps: Fraction, frames: int
 ) -> Float[np.ndarray, " t"]:

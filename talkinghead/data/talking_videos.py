@@ -13,7 +13,7 @@ from talkinghead.data.clips import identity_of
 from talkinghead.data.prepare import IDENTITY_COLUMNS, VIDEO_SUFFIXES
 from talkinghead.data.recordings import Recording, Source, Take, key_of
 from talkinghead.data.rig_tracking import track_rig
-from talkinghead.data.speech_checks import check_mouth
+from talkinghead.data.speech_checks import check_mouth, is_silent
 from talkinghead.data.speech_corpus import SPLITS
 from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
@@ -78,6 +78,8 @@ class VideoTracker:
         if not info.has_sound:
             raise UserError(f"{path}: there is no sound in it.")
         waveform, rate = read_sound(path)
+        if is_silent(waveform):
+            raise UserError(f"{path}: its sound is silent.")
         frames = read_frames(path, max_side=TRACKED_SIDE, colour=self.finder.colour)
         tracks = track_faces(frames, self.finder, max_frames=10**9)
         parts = [part for track in tracks for part in seen_parts(track, info.fps)]
