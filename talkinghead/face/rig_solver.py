@@ -91,7 +91,8 @@ def solve(
     """The likeliest poses and weights in 0..1, after some Gauss-Newton steps from `state`."""
     for _ in range(steps):
         camera, by_weight, residual = linearise(landmarks, points, state)
-        counted = (trust * outline_trust(state.rotation) * robust(residual, penalties.noise)).repeat(2, 1)
+        counted = trust * outline_trust(state.rotation) * robust(residual, penalties.noise)
+        counted = np.concatenate([counted, counted], 1)
         state = _step(camera, by_weight, residual, counted.astype(np.float32), state, penalties)
     return state
 
@@ -100,19 +101,19 @@ def linearise(
     landmarks: Float[np.ndarray, "t 68 2"], points: Points, state: State
 ) -> tuple[Float[np.ndarray, "t 136 6"], Float[np.ndarray, "t 136 k"], Float[np.ndarray, "t 136"]]:
     """Derivatives by the camera (turn about x, y, z; log of scale; shift over scale) and by the weights, and what is
-    left of the landmarks; all in metres."""
+    left of the landmarks: first all x, then all y; in metres."""
     frames, kinds = state.weights.shape
     turned = shapes(points, state.weights) @ state.rotation.transpose(0, 2, 1)
     x, y, z, nil = turned[..., 0], turned[..., 1], turned[..., 2], np.zeros(turned.shape[:2])
     one = nil + 1
     across = np.stack([nil, z, -y, x, one, nil], -1)
     down = np.stack([z, nil, -x, -y, nil, one], -1)
-    camera = np.stack([across, down], 2).reshape(frames, 136, 6)
+    camera = np.concatenate([across, down], 1)
     seen = (state.rotation[:, :2] * FLIP[:2, None]).astype(np.float32)
     flat = points.expressions.astype(np.float32).transpose(2, 1, 0).reshape(3, -1)
-    by_weight = (seen.reshape(-1, 3) @ flat).reshape(frames, 2, 68, kinds).transpose(0, 2, 1, 3)
+    by_weight = (seen.reshape(-1, 3) @ flat).reshape(frames, 136, kinds)
     offset = (landmarks - state.shift[:, None]) / state.scale[:, None, None] - turned[..., :2] * FLIP[:2]
-    return camera.astype(np.float32), by_weight.reshape(frames, 136, kinds), offset.reshape(frames, 136)
+    return camera.astype(np.float32), by_weight, np.concatenate([offset[..., 0], offset[..., 1]], 1)
 
 
 def outline_trust(rotation: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 68"]:
@@ -125,7 +126,7 @@ def outline_trust(rotation: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 
 
 def robust(residual: Float[np.ndarray, "t 136"], noise: float) -> Float[np.ndarray, "t 68"]:
     """How far each landmark counts (Geman and McClure 1987)."""
-    squared = (residual.reshape(len(residual), 68, 2) ** 2).sum(-1) / (OUTLIER * noise) ** 2
+    squared = (residual[:, :68] ** 2 + residual[:, 68:] ** 2) / (OUTLIER * noise) ** 2
     return np.asarray(1 / (1 + squared) ** 2)
 
 

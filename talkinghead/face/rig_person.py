@@ -1,0 +1,179 @@
+"""Who it is: a person's identity on a rig, from landmarks of some frames in any pose and with any expression.
+
+Poses, weights and identity depend on one another. Rounds alternate between the bounded fit of each frame
+(`rig_solver`) and a step on what all frames share, in which each frame's pose and weights follow along.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from talkinghead.face import landmarks as scheme
+from talkinghead.face.rig import Rig
+from talkinghead.face.rig_solver import Penalties, Points, State, linearise, outline_trust, robust, solve, start
+
+FIRST_NOISE = 0.002
+"""Standard deviation of a landmark before anything is known, metres."""
+
+LEAST_NOISE = 1e-4
+"""Below this the numbers are rounding, metres."""
+
+EXPRESSION_STRENGTH = 0.25
+"""Standard deviation of a weight while the identity is sought."""
+
+SURE = 1e-3
+"""Standard deviations that a mode may differ from one that is known."""
+
+UNSEEN = ("cheekPuff", "jawForward", "eyeLookLeft", "eyeLookRight", "mouthShrug")
+"""What 68 points hardly show: it takes more to believe it."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a rig is fitted."""
+
+    noise: float | None = None
+    """Standard deviation of a landmark on the head, metres; None finds it from what the fit cannot explain."""
+    usual_weight: float = 0.15
+    """Mean of an expression's weight when nothing is known."""
+    weight_step: float = 0.10
+    """Standard deviation of a weight's change in a thirtieth of a second; four times that for eyelids."""
+    turn_step: float = 0.02
+    """The same for the head's turn, radians."""
+    own_shape: float = 0.002
+    """Standard deviation of a point of the face beyond the identity modes, metres; twice that on the jaw's outline."""
+    identity_frames: int = 24
+    """Frames that the identity is taken from."""
+    rounds: int = 6
+    """Of identity and expressions in turn."""
+    steps: int = 5
+    """Gauss-Newton steps for each block of frames."""
+
+
+@dataclass(frozen=True)
+class PersonFit:
+    """What stays the same in all frames of one person."""
+
+    identity: Float32[np.ndarray, " m"]
+    """Standard deviations of the rig's modes."""
+    own_shape: Float32[np.ndarray, "68 3"]
+    """Offsets of the landmarks that no mode explains, metres."""
+    noise: float
+    """Standard deviation of a landmark around the fit, metres."""
+
+    def points(self, rig: Rig) -> Points:
+        """The rig's landmarks on this person's face."""
+        small = at_landmarks(rig)
+        base = small.neutral + np.einsum("m,mni->ni", self.identity, small.identity) + self.own_shape
+        return Points(base.astype(np.float64), small.expressions.astype(np.float64))
+
+
+def fit_person(
+    landmarks: Float[np.ndarray, "f 68 2"],
+    rig: Rig,
+    *,
+    identity: Float[np.ndarray, " m"] | None = None,
+    settings: FitSettings | None = None,
+) -> PersonFit:
+    """Identity and own shape from frames of one person. With few frames the answer leans to the average face.
+
+    Args:
+        landmarks: fractions of the crop's side.
+        rig: the head.
+        identity: modes that are known and kept; None seeks them.
+        settings: None for the defaults.
+    """
+    settings = settings or FitSettings()
+    frames = _spread_out(landmarks, settings.identity_frames)
+    modes = np.zeros(len(rig.identity)) if identity is None else identity
+    person = PersonFit(modes.astype(np.float32), np.zeros((68, 3), np.float32), settings.noise or FIRST_NOISE)
+    prior = _Prior(modes, 1.0 if identity is None else SURE, settings.own_shape)
+    trust = np.ones((len(frames), 68))
+    state = start(frames, person.points(rig))
+    for _ in range(settings.rounds):
+        penalties = penalties_of(rig, settings, noise=person.noise)
+        state = solve(frames, trust, person.points(rig), state, penalties=penalties, steps=2)
+        person, state = _shared_step(frames, rig, person, state, prior=prior)
+        if settings.noise is None:
+            person = replace(person, noise=_noise(frames, person.points(rig), state))
+    return person
+
+
+def penalties_of(rig: Rig, settings: FitSettings, *, noise: float) -> Penalties:
+    """What the solver weighs, for frames in no order."""
+    names = rig.expression_names
+    rate = np.array([3.0 if name.startswith(UNSEEN) else 1.0 for name in names]) / settings.usual_weight
+    return Penalties(noise, rate, np.full(len(names), np.inf), np.inf)
+
+
+@lru_cache(maxsize=4)
+def at_landmarks(rig: Rig) -> Rig:
+    """`rig.at_landmarks()`, remembered."""
+    return rig.at_landmarks()
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """What is believed of a person before a frame is seen."""
+
+    modes: Float[np.ndarray, " m"]
+    sigma: float
+    """Of the modes."""
+    own_shape: float
+
+    @property
+    def mean(self) -> Float[np.ndarray, " n"]:
+        return np.concatenate([self.modes, np.zeros(204)])
+
+    @property
+    def precision(self) -> Float[np.ndarray, " n"]:
+        spread = np.full((68, 3), self.own_shape)
+        spread[scheme.JAW] *= 2
+        return np.concatenate([np.full(len(self.modes), self.sigma**-2), (spread**-2).ravel()])
+
+
+def _shared_step(
+    frames: Float[np.ndarray, "f 68 2"], rig: Rig, person: PersonFit, state: State, *, prior: _Prior
+) -> tuple[PersonFit, State]:
+    """One Gauss-Newton step on identity and own shape; each frame's pose and weights are eliminated (Schur)."""
+    camera, by_weight, residual = linearise(frames, person.points(rig), state)
+    trust = outline_trust(state.rotation) * robust(residual, person.noise) / person.noise**2
+    trust = np.concatenate([trust, trust], 1)[..., None]
+    own = np.concatenate([camera, by_weight], 2).astype(np.float64)
+    shared = _by_shape(state, at_landmarks(rig))
+    given = (trust * own).transpose(0, 2, 1)
+    usual = np.concatenate([np.full(6, 1e-3), np.full(by_weight.shape[2], EXPRESSION_STRENGTH**-2)])
+    held = np.concatenate([np.zeros((len(frames), 6)), state.weights], 1)
+    both, pull = given @ shared, given @ residual[..., None] - (usual * held)[..., None]
+    solved = np.linalg.solve(given @ own + np.diag(usual), np.concatenate([both, pull], 2))
+    rows, counted, reduced = (part.reshape(-1, part.shape[2]) for part in (shared, trust * shared, both))
+    information = rows.T @ counted - reduced.T @ solved[..., :-1].reshape(reduced.shape)
+    evidence = counted.T @ residual.ravel() - reduced.T @ solved[..., -1].ravel()
+    now, modes = np.concatenate([person.identity, person.own_shape.ravel()]), len(person.identity)
+    change = np.linalg.solve(information + np.diag(prior.precision), evidence + prior.precision * (prior.mean - now))
+    weights = state.weights + (solved[..., -1] - solved[..., :-1] @ change)[:, 6:]
+    found = (now + change).astype(np.float32)
+    person = PersonFit(found[:modes], found[modes:].reshape(68, 3), person.noise)
+    return person, replace(state, weights=np.clip(weights, 0, 1))
+
+
+def _by_shape(state: State, small: Rig) -> Float[np.ndarray, "f 136 n"]:
+    """Derivatives of the landmarks by identity modes and own shape: first all x, then all y."""
+    frames = len(state.scale)
+    seen = state.rotation[:, :2] * np.array([1.0, -1.0])[:, None]
+    by_mode = np.einsum("fij,knj->fink", seen, small.identity).reshape(frames, 136, -1)
+    by_point = np.einsum("fij,nm->finmj", seen, np.eye(68)).reshape(frames, 136, 204)
+    return np.concatenate([by_mode, by_point], 2)
+
+
+def _noise(landmarks: Float[np.ndarray, "f 68 2"], points: Points, state: State) -> float:
+    """Standard deviation of a coordinate around the fit, metres: from the median, without the jaw's outline."""
+    left = (landmarks - state.predict(points)) / state.scale[:, None, None]
+    return float(max(1.48 * np.median(np.abs(left[:, scheme.JAW[-1] + 1 :])), LEAST_NOISE))
+
+
+def _spread_out(landmarks: Float[np.ndarray, "t 68 2"], most: int) -> Float[np.ndarray, "f 68 2"]:
+    """At most so many frames, evenly spread."""
+    return landmarks[np.unique(np.linspace(0, len(landmarks) - 1, most).round().astype(int))].astype(np.float64)
