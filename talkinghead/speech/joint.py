@@ -4,12 +4,12 @@
 of a person whose photos are known: the few-shot head is drawn from those.
 """
 
-from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from talkinghead.errors import UserError
 from talkinghead.face import arkit
@@ -34,16 +34,18 @@ _AXES = np.array([1.0, -1.0, -1.0])
 
 
 def speak_motion(
-    spoken: SpeechMotion, head: HeadMotion, rig: Rig, *, sound: Path | None = None, follow_model: bool = True
+    spoken: SpeechMotion, head: HeadMotion, rig: Rig, *, sound: Path | None = None, strength: float = 1.0
 ) -> Motion:
     """A face that speaks on a head that moves, in the rig's proportions and framed as `prepare` frames a face.
+
+    A pose that the model predicts is added as it differs from its median.
 
     Args:
         spoken: the model's prediction.
         head: pose and blinks to add.
         rig: whose blendshapes or vertices they are.
         sound: a media file with the voice.
-        follow_model: add the pose that the model predicts, if it does, as it differs from its median.
+        strength: expressions are made this many times larger.
 
     Raises:
         ValueError: if the prediction holds neither blendshapes nor vertices of this rig, or the head's frames are not
@@ -56,17 +58,17 @@ def speak_motion(
     if len(given) != len(head):
         raise ValueError(f"{len(given)} frames of speech and {len(head)} of head motion")
     pose = head.pose.astype(np.float64)
-    if spoken.pose is not None and follow_model:
+    if spoken.pose is not None:
         pose = pose + spoken.pose - np.median(spoken.pose, 0)
     lids = np.zeros((len(head), len(rig.expression_names)), np.float32)
     for name in BLINKS:
         if name in rig.expression_names:
             lids[:, rig.expression_names.index(name)] = head.blink
     if weights is not None:
-        weights = np.maximum(weights, lids)
+        weights = np.maximum(np.clip(strength * weights, 0, 1), lids)
         vertices = rig.vertices(weights)
     else:
-        vertices = _blinking(np.asarray(given, np.float32), lids, rig)
+        vertices = rig.vertices(lids) + strength * (np.asarray(given, np.float32) - rig.neutral)
     points = rig.landmarks_3d(vertices)
     scale, shift = _framing(rig)
     placed, turned = pose.astype(np.float32), np.full(len(head), scale, np.float32)
@@ -111,7 +113,7 @@ def rig_weights(spoken: SpeechMotion, rig: Rig) -> Float32[np.ndarray, "t k"] | 
 
 
 def landmarks_like(
-    motion: Motion, rig: Rig, source_landmarks: Float[np.ndarray, "n 68 2"], *, strength: float = 1.0
+    motion: Motion, rig: Rig, source_landmarks: Float[np.ndarray, "n 68 2"]
 ) -> Float32[np.ndarray, "t 68 2"]:
     """The motion's landmarks in the proportions of a person, who is as large and stands as in the photos.
 
@@ -121,7 +123,6 @@ def landmarks_like(
         motion: made by `speak_motion` (vertices of the rig, facing forward, and a pose).
         rig: whose vertices they are.
         source_landmarks: of the person's photos, fractions of the crop's side.
-        strength: expressions are made this many times larger.
 
     Raises:
         UserError: if the motion has no vertices or no pose.
@@ -133,7 +134,7 @@ def landmarks_like(
     person = study(source_landmarks)
     driver, to_face = _as_person(rig)
     offsets = (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None])) * to_face * _AXES
-    moved = transfer(driver, driver.face + strength * offsets, person)
+    moved = transfer(driver, driver.face + offsets, person)
     own = hold(person, source_landmarks).pose
     stance = np.clip(pose_of_rotation(_turned(own.rotation)), -MOST_TURNED, MOST_TURNED)
     rotation = rotation_matrix(motion.pose.astype(np.float64) + np.median(stance, 0))
@@ -144,9 +145,25 @@ def landmarks_like(
     return pose.project(moved - neck).astype(np.float32)
 
 
-def with_landmarks(motion: Motion, landmarks: Float[np.ndarray, "t 68 2"]) -> Motion:
-    """The motion with other landmarks."""
-    return replace(motion, landmarks=landmarks.astype(np.float32))
+def mesh_motion(
+    vertices: Float[np.ndarray, "t v 3"],
+    topology: Int[np.ndarray, "f 3"],
+    head: HeadMotion,
+    fps: Fraction,
+    *,
+    sound: Path | None = None,
+) -> Motion:
+    """The motion of a mesh that is no rig of ours: nobody knows where its landmarks are, so their confidence is 0."""
+    frames = len(vertices)
+    return Motion(
+        np.full((frames, 68, 2), 0.5, np.float32),
+        np.zeros(frames, np.float32),
+        fps,
+        pose=head.pose,
+        vertices=vertices.astype(np.float32),
+        topology=topology,
+        sound=sound,
+    )
 
 
 @cache
@@ -172,10 +189,3 @@ def _as_person(rig: Rig) -> tuple[Person, float]:
 def _turned(rotation: Float[np.ndarray, "*t 3 3"]) -> Float[np.ndarray, "*t 3 3"]:
     """Rotations in the rig's axes -> in those of `head_shape` (y down, z away), or back."""
     return _AXES[:, None] * rotation * _AXES
-
-
-def _blinking(
-    vertices: Float32[np.ndarray, "t v 3"], lids: Float32[np.ndarray, "t k"], rig: Rig
-) -> Float32[np.ndarray, "t v 3"]:
-    """Vertices with the lids moved toward shut."""
-    return vertices + (rig.vertices(lids) - rig.neutral)

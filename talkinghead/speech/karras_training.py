@@ -125,10 +125,7 @@ class KarrasTraining(SpeechTraining):
         if self.settings.loudness:
             features = features * torch.exp(2 * NOISE * torch.randn(len(features), 1, 1, device=features.device))
         predicted = self.network.forward_segments(features, emotion, STEP).float()
-        pairs = [(predicted, truth, emotion)]
-        if self.settings.frames > 2:
-            pairs = [tuple(_pairs(one) for one in pairs[0])]  # type: ignore[misc]
-        predicted, truth, emotion = pairs[0]
+        predicted, truth, emotion = _pairs(predicted), _pairs(truth), _pairs(emotion)
         millimetre = 1e3
         terms = {
             "position": position_loss(predicted * millimetre, truth * millimetre),
@@ -144,7 +141,7 @@ class KarrasTraining(SpeechTraining):
         assert isinstance(network, KarrasNetwork)
         with torch.no_grad():
             vectors, names = mine_emotions(network, self.tracks, self.emotions.detach().cpu())
-            network.vertices.bias += torch.from_numpy(face.template).flatten()
+            network.vertices.bias.add_(torch.from_numpy(face.template).flatten())
         return KarrasModel(
             network,
             self.tracks[0].fps,
