@@ -18,6 +18,7 @@ COMMANDS = {
     "meta-train": "shards -> a few-shot head: meta-learning on many people",
     "fine-tune": "photos -> an avatar: tune the head to one person",
     "reenact": "avatar + driving video -> clip: a video moves the person, its sound is kept",
+    "speak": "a voice or a text -> clip: an avatar, or a shaded head, says it",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
     "evaluate": "the paper's protocol on people unseen in training, with baselines",
     "demo": "the main job on what is installed: a portrait, tuned and moved",

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from talkinghead.face.rig import Rig
+
 SKIN = (214, 178, 156)
+LIPS = (192, 124, 114)
+PARTS = {
+    "eye": (236, 234, 230),
+    "iris": (96, 74, 52),
+    "pupil": (18, 16, 16),
+    "mouth": (118, 52, 52),
+    "teeth": (232, 226, 214),
+}
+"""Colours of the parts of a rig that are not skin."""
+
 INSIDE = (72, 38, 38)
 """Colour of faces seen from behind: the hollow of an open mouth."""
 
@@ -98,6 +110,21 @@ def shade(
         return picture.reshape(side, side, 3)
     blocks = picture.reshape(size, smooth_edges, size, smooth_edges, 3).astype(np.uint16)
     return (blocks.sum((1, 3)) // smooth_edges**2).astype(np.uint8)
+
+
+def rig_colours(rig: Rig) -> UInt8[np.ndarray, "v 3"]:
+    """A colour for each vertex of a rig: skin, lips, eyes, teeth."""
+    lip = np.zeros(len(rig.neutral))
+    lip[rig.lip_vertices] = 1
+    corners = rig.faces.reshape(-1)
+    for _ in range(2):  # a soft border: each vertex takes the mean of its triangles
+        total = np.bincount(corners, lip[rig.faces].mean(1).repeat(3), len(lip))
+        lip = total / np.maximum(np.bincount(corners, minlength=len(lip)), 1)
+    colours = (np.array(SKIN) + lip[:, None] * (np.array(LIPS) - SKIN)).astype(np.uint8)
+    for name, colour in PARTS.items():
+        if name in rig.part_names:
+            colours[rig.part(name)] = colour
+    return colours
 
 
 def vertex_normals(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "v 3"]:

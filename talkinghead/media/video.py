@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import av
 import numpy as np
@@ -35,6 +35,17 @@ ROUNDING = Fraction(1, 200)
 """How far rounded time stamps move the average rate of a constant video."""
 
 PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
+
+
+class Sound(Protocol):
+    """What a clip's sound can be taken from, block by block; a block may come late, after the iteration paused."""
+
+    sample_rate: int
+    """Hz."""
+    channels: int
+    """1 or 2."""
+
+    def __iter__(self) -> Iterator[Float[np.ndarray, "c s"]]: ...
 
 
 @dataclass(frozen=True)
@@ -251,14 +262,14 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, *, fps: Fraction, sound: Path | None = None, overwrite: bool = False, crf: int = 18
+        self, path: Path, *, fps: Fraction, sound: Path | Sound | None = None, overwrite: bool = False, crf: int = 18
     ) -> None:
         """Say what will be written.
 
         Args:
             path: the mp4.
             fps: frames a second, exact.
-            sound: any media file; its sound is kept, counted from its first video frame.
+            sound: any media file, whose sound is kept, counted from its first video frame; or blocks of sound.
             overwrite: replace `path` if it exists.
             crf: H.264's constant quality: 18 is visually lossless, 51 the worst.
 
@@ -269,7 +280,7 @@ class VideoWriter:
         self.fps = Fraction(fps)
         self.crf = crf
         self.frames = 0
-        self._sound = SoundBlocks(sound) if sound is not None else None
+        self._sound: Sound | None = SoundBlocks(sound) if isinstance(sound, Path) else sound
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._container: OutputContainer | None = None
@@ -347,7 +358,7 @@ class VideoWriter:
 class _SoundMuxer:
     """Puts sound beside the frames, no further than they have come."""
 
-    def __init__(self, container: OutputContainer, sound: SoundBlocks) -> None:
+    def __init__(self, container: OutputContainer, sound: Sound) -> None:
         self.container = container
         self.rate = sound.sample_rate
         self.layout = "mono" if sound.channels == 1 else "stereo"

@@ -1,9 +1,10 @@
 """What a voice says of a face -> a Motion: blendshapes or vertices, a head that moves and blinks -> landmarks.
 
-`speak_motion` gives the movement in the proportions of the rig. `landmarks_like` gives its landmarks in the proportions
-of a person whose photos are known: the few-shot head is drawn from those.
+`speak_motion` gives the movement in the proportions of the rig. `Likeness` gives its landmarks in the proportions of a
+person whose photos are known: the few-shot head is drawn from those.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -71,8 +72,10 @@ def speak_motion(
         vertices = rig.vertices(lids) + strength * (np.asarray(given, np.float32) - rig.neutral)
     points = rig.landmarks_3d(vertices)
     scale, shift = _framing(rig)
-    placed, turned = pose.astype(np.float32), np.full(len(head), scale, np.float32)
-    landmarks = project(points - NECK, placed, turned, shift + scale * NECK[:2] * [1, -1] * np.ones((len(head), 1)))
+    neck = shift + scale * NECK[:2] * np.array([1, -1], np.float32)
+    placed = pose.astype(np.float32)
+    size, where = np.full(len(head), scale, np.float32), np.tile(neck.astype(np.float32), (len(head), 1))
+    landmarks: Float32[np.ndarray, "t 68 2"] = project(points - NECK, placed, size, where)
     return Motion(
         landmarks.astype(np.float32),
         np.ones(len(head), np.float32),
@@ -112,37 +115,50 @@ def rig_weights(spoken: SpeechMotion, rig: Rig) -> Float32[np.ndarray, "t k"] | 
     return sorted_
 
 
-def landmarks_like(
-    motion: Motion, rig: Rig, source_landmarks: Float[np.ndarray, "n 68 2"]
-) -> Float32[np.ndarray, "t 68 2"]:
-    """The motion's landmarks in the proportions of a person, who is as large and stands as in the photos.
+@dataclass(frozen=True)
+class Likeness:
+    """A person as the rig's movement is carried over to: made once, used for every frame."""
 
-    Expressions are carried over as `face.retarget` does, but the driver's resting face and pose are known exactly.
+    rig: Rig
+    person: Person
+    stance: Float[np.ndarray, " 3"]
+    """How the person holds the head at rest: yaw, pitch, roll."""
+    middle: Float[np.ndarray, " 2"]
+    """Where the neck is seen then, fractions of the crop's side."""
 
-    Args:
-        motion: made by `speak_motion` (vertices of the rig, facing forward, and a pose).
-        rig: whose vertices they are.
-        source_landmarks: of the person's photos, fractions of the crop's side.
+    @classmethod
+    def of(cls, rig: Rig, source_landmarks: Float[np.ndarray, "n 68 2"]) -> "Likeness":
+        """The person of these photos, who is as large and stands as there (median)."""
+        person = study(source_landmarks)
+        own = hold(person, source_landmarks).pose
+        stance = np.median(np.clip(pose_of_rotation(_turned(own.rotation)), -MOST_TURNED, MOST_TURNED), 0)
+        upright = _turned(rotation_matrix(stance))
+        middle = np.median(own.position, 0) + person.size * (upright @ _neck(rig, person))[:2]
+        return cls(rig, person, stance, middle)
 
-    Raises:
-        UserError: if the motion has no vertices or no pose.
-    """
-    if motion.vertices is None or motion.pose is None or motion.vertices.shape[1] != len(rig.neutral):
-        raise UserError(
-            f"the motion has no pose, or no vertices of the rig {rig.name}; make it with talkinghead speak."
-        )
-    person = study(source_landmarks)
-    driver, to_face = _as_person(rig)
-    offsets = (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None])) * to_face * _AXES
-    moved = transfer(driver, driver.face + offsets, person)
-    own = hold(person, source_landmarks).pose
-    stance = np.clip(pose_of_rotation(_turned(own.rotation)), -MOST_TURNED, MOST_TURNED)
-    rotation = rotation_matrix(motion.pose.astype(np.float64) + np.median(stance, 0))
-    neck = person.face.mean(0) + (NECK - rig.landmarks_3d(rig.neutral[None])[0].mean(0)) * to_face * _AXES
-    upright = _turned(rotation_matrix(np.median(stance, 0)))
-    middle = np.median(own.position, 0) + person.size * (upright @ neck)[:2]
-    pose = Pose(_turned(rotation), np.full(len(motion), person.size), np.tile(middle, (len(motion), 1)))
-    return pose.project(moved - neck).astype(np.float32)
+    def landmarks(self, motion: Motion) -> Float32[np.ndarray, "t 68 2"]:
+        """The motion's landmarks in this person's proportions, fractions of the crop's side.
+
+        Expressions are carried over as `face.retarget` does, but the driver's resting face and pose are known exactly.
+
+        Args:
+            motion: made by `speak_motion` of the same rig: vertices that face forward, and a pose.
+
+        Raises:
+            UserError: if the motion has no pose, or no vertices of the rig.
+        """
+        rig = self.rig
+        if motion.vertices is None or motion.pose is None or motion.vertices.shape[1] != len(rig.neutral):
+            raise UserError(
+                f"the motion has no pose, or no vertices of the rig {rig.name}; make it with talkinghead speak."
+            )
+        driver, to_face = _as_person(rig)
+        offsets = (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None])) * to_face * _AXES
+        moved = transfer(driver, driver.face + offsets, self.person)
+        rotation = _turned(rotation_matrix(motion.pose.astype(np.float64) + self.stance))
+        frames = len(motion)
+        pose = Pose(rotation, np.full(frames, self.person.size), np.tile(self.middle, (frames, 1)))
+        return pose.project(moved - _neck(rig, self.person)).astype(np.float32)
 
 
 def mesh_motion(
@@ -184,6 +200,12 @@ def _as_person(rig: Rig) -> tuple[Person, float]:
     for upper, lower in INNER_LIPS:
         face[[upper, lower]] = (face[upper] + face[lower]) / 2
     return Person(face, 1.0), to_face
+
+
+def _neck(rig: Rig, person: Person) -> Float[np.ndarray, " 3"]:
+    """Where the person's head turns, in units of the average face."""
+    centre: Float[np.ndarray, " 3"] = rig.landmarks_3d(rig.neutral[None])[0].mean(0)
+    return person.face.mean(0) + (NECK - centre) * _as_person(rig)[1] * _AXES
 
 
 def _turned(rotation: Float[np.ndarray, "*t 3 3"]) -> Float[np.ndarray, "*t 3 3"]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.face.rig import rotation_matrix
@@ -15,9 +15,17 @@ from talkinghead.speech.joint import NECK
 
 SIZE = 384
 
+ROOM = 1.05
+"""Half side of the picture over what a still head needs."""
+
 
 def mesh_frames(
-    motion: Motion, *, size: int = SIZE, colours: UInt8[np.ndarray, "v 3"] | None = None, smooth_edges: int = 2
+    motion: Motion,
+    *,
+    size: int = SIZE,
+    colours: UInt8[np.ndarray, "v 3"] | None = None,
+    view: View | None = None,
+    smooth_edges: int = 1,
 ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
     """The motion's vertices, turned as its pose says, one shaded frame at a time.
 
@@ -25,6 +33,7 @@ def mesh_frames(
         motion: with vertices and their triangles.
         size: side of the picture, pixels.
         colours: RGB of each vertex (`face.shade.rig_colours`); skin if None.
+        view: what is in the picture; `mesh_view` of the first frame if None.
         smooth_edges: see `face.shade.shade`.
 
     Raises:
@@ -32,24 +41,25 @@ def mesh_frames(
     """
     if motion.vertices is None or motion.topology is None:
         raise UserError("this motion has no vertices with triangles, so there is no mesh to show.")
-    return _frames(motion.vertices, motion.topology, motion.pose, size, colours, smooth_edges)
-
-
-def _frames(
-    vertices: Float32[np.ndarray, "t v 3"],
-    faces: Int[np.ndarray, "f 3"],
-    pose: Float32[np.ndarray, "t 3"] | None,
-    size: int,
-    colours: UInt8[np.ndarray, "v 3"] | None,
-    smooth_edges: int,
-) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-    turns = rotation_matrix(pose if pose is not None else np.zeros((len(vertices), 3), np.float32))
-    view = View.of((vertices[:1] - NECK) @ np.median(turns, 0).T + NECK)
-    for points, turn in zip(vertices, turns, strict=True):
-        posed = (points - NECK) @ turn.T + NECK
-        yield shade(
-            posed, faces, size, view=view, colour=SKIN if colours is None else colours, smooth_edges=smooth_edges
+    view = view or mesh_view(motion.vertices[0])
+    pose = motion.pose if motion.pose is not None else np.zeros((len(motion), 3), np.float32)
+    return (
+        shade(
+            (points - NECK) @ turn.T + NECK,
+            motion.topology,
+            size,
+            view=view,
+            colour=SKIN if colours is None else colours,
+            smooth_edges=smooth_edges,
         )
+        for points, turn in zip(motion.vertices, rotation_matrix(pose), strict=True)
+    )
+
+
+def mesh_view(vertices: Float32[np.ndarray, "v 3"]) -> View:
+    """The view of a head that faces forward, with room to move."""
+    whole = View.of(vertices[None])
+    return View(whole.centre, whole.half * ROOM)
 
 
 def write_mesh_clip(

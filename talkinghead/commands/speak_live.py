@@ -1,0 +1,178 @@
+"""speak --live: sound in from stdin or a microphone, frames out while it comes."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from talkinghead.commands.speak import Kind, load_model
+from talkinghead.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from talkinghead.motion import Motion
+    from talkinghead.speech.live import LiveSound
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[["np.ndarray"], None]
+"""Takes a frame."""
+
+
+def speak_live(
+    voice: str,
+    output: Path,
+    *,
+    weights: Path | None,
+    avatar: Path | None,
+    still: bool,
+    seed: int,
+    strength: float,
+    rate: int,
+    fps: Fraction,
+    size: int,
+    device: str,
+    overwrite: bool,
+) -> None:
+    """Stream until the sound ends or the user interrupts, then say how late the frames were.
+
+    Raises:
+        UserError: if the sound is neither - nor mic, the output is none of -, window and an .mp4, or a part is missing.
+    """
+    import numpy as np
+
+    from talkinghead.face.rig import default_rig
+    from talkinghead.speech.live import LiveFace, LiveSound
+    from talkinghead.speech.model import PhamModel
+
+    blocks = sound_blocks(voice, rate, max(1, round(rate / fps)))
+    model = load_model(Kind.pham.value, weights)
+    assert isinstance(model, PhamModel)
+    face = LiveFace(model, default_rig(), rate=rate, fps=fps, still=still, seed=seed, strength=strength)
+    paint = painter(avatar, size=size, device=device)
+    sound = LiveSound(rate)
+    late: list[float] = []
+    with ExitStack() as stack:
+        show = open_sink(output, stack, fps=fps, sound=sound, overwrite=overwrite)
+        try:
+            for waveform in blocks:
+                began = time.perf_counter()
+                sound.add(waveform)
+                moves = face.feed(waveform)
+                if moves is not None:
+                    for frame in paint(moves):
+                        show(frame)
+                    late.append(time.perf_counter() - began)
+        except (KeyboardInterrupt, BrokenPipeError):
+            log.info("stopped")
+        if not late:
+            raise UserError("no frame was made: the sound was shorter than a frame.")
+    usual, most = (1000 * float(np.quantile(late[1:] or late, share)) for share in (0.5, 0.95))
+    log.info(
+        "%d frames; each is shown %.0f ms after its sound began: %.0f ms of sound, %.0f ms to compute (95 %%: %.0f)",
+        face.frames,
+        1000 / fps + usual,
+        1000 / fps,
+        usual,
+        most,
+    )
+
+
+def sound_blocks(voice: str, rate: int, samples: int) -> "Iterator[np.ndarray]":
+    """The sound as it comes, -1..1, a block at a time.
+
+    Raises:
+        UserError: if it is neither - nor mic, or the microphone cannot be opened.
+    """
+    if voice == "-":
+        return _from_stdin(samples)
+    if voice == "mic":
+        return _from_microphone(rate, samples)
+    raise UserError(f"--live hears - (16-bit mono PCM on stdin) or mic, not {voice!r}.")
+
+
+def _from_stdin(samples: int) -> "Iterator[np.ndarray]":
+    import numpy as np
+
+    while block := sys.stdin.buffer.read(2 * samples):
+        yield np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(np.float32) / 32768
+
+
+def _from_microphone(rate: int, samples: int) -> "Iterator[np.ndarray]":
+    try:
+        sounddevice = import_module("sounddevice")
+    except (ImportError, OSError) as error:
+        raise UserError(f"the microphone needs sounddevice (pip install sounddevice): {error}.") from error
+    try:
+        stream = sounddevice.InputStream(rate, samples, channels=1, dtype="float32")
+    except sounddevice.PortAudioError as error:
+        raise UserError(f"the microphone cannot be opened: {error}.") from error
+
+    def heard() -> "Iterator[np.ndarray]":
+        with stream:
+            while True:
+                yield stream.read(samples)[0][:, 0]
+
+    return heard()
+
+
+def painter(avatar: Path | None, *, size: int, device: str) -> "Callable[[Motion], Iterator[np.ndarray]]":
+    """What makes frames of motion: the avatar, or the shaded head."""
+    from talkinghead.face.rig import default_rig
+
+    rig = default_rig()
+    if avatar is None:
+        from talkinghead.face.shade import rig_colours
+        from talkinghead.speech.mesh_clip import mesh_frames, mesh_view
+
+        colours, view = rig_colours(rig), mesh_view(rig.neutral)
+        return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
+
+    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.speech.joint import Likeness
+
+    person = Avatar.load(avatar)
+    likeness = Likeness.of(rig, person.source_landmarks)
+    return lambda moves: person.render_landmarks(likeness.landmarks(moves), device=device)
+
+
+def open_sink(output: Path, stack: ExitStack, *, fps: Fraction, sound: "LiveSound", overwrite: bool) -> Sink:
+    """Where frames go: an .mp4 with its sound, raw RGB on stdout, or a window.
+
+    Raises:
+        UserError: if it is something else, or the file exists.
+    """
+    if str(output) == "-":
+        return _to_stdout
+    if str(output) == "window":
+        return _window()
+    if output.suffix.lower() != ".mp4":
+        raise UserError(f"--output is {output}; with --live give an .mp4, - for raw RGB on stdout, or window.")
+    from talkinghead.media.video import VideoWriter
+
+    return stack.enter_context(VideoWriter(output, fps=fps, sound=sound, overwrite=overwrite)).write
+
+
+def _to_stdout(frame: "np.ndarray") -> None:
+    sys.stdout.buffer.write(frame.tobytes())
+    sys.stdout.buffer.flush()
+
+
+def _window() -> Sink:
+    import cv2
+
+    def show(frame: "np.ndarray") -> None:
+        try:
+            cv2.imshow("talkinghead", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        except cv2.error as error:
+            raise UserError("there is no display for a window; give an .mp4 or -.") from error
+        if cv2.waitKey(1) & 0xFF in (27, ord("q")):
+            raise KeyboardInterrupt
+
+    return show
