@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from jaxtyping import Float
 from safetensors.numpy import save_file
 
 from talkinghead.data.motion_time import cut
@@ -21,7 +22,9 @@ from talkinghead.data.speech_checks import check_mouth, is_silent
 from talkinghead.data.speech_corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
 from talkinghead.errors import UserError
 from talkinghead.face.landmarks import mouth_opening
+from talkinghead.face.rig import default_rig
 from talkinghead.media.files import atomic_path
+from talkinghead.motion import Motion
 
 log = logging.getLogger(__name__)
 
@@ -134,12 +137,21 @@ def _checked(take: Take, min_correlation: float | None) -> tuple[dict[str, Any],
         return {"seconds": round(seconds, 3)}, "it is silent"
     if take.motion is None or not take.motion.confidence.any():
         return {}, ""
-    check = check_mouth(mouth_opening(take.motion.landmarks), take.waveform, take.sample_rate, fps=take.motion.fps)
+    check = check_mouth(_opening(take.motion), take.waveform, take.sample_rate, fps=take.motion.fps)
     if check is None:
         return {}, "it is too short or too still to judge" if min_correlation is not None else ""
     if min_correlation is not None and check.correlation < min_correlation:
         return check.to_dict(), f"its mouth does not follow the sound (correlation {check.correlation:.2f})"
     return check.to_dict(), ""
+
+
+def _opening(motion: Motion) -> Float[np.ndarray, " t"]:
+    """How far the mouth is open: by the rig's expressions, which a model will learn, else by the landmarks."""
+    rig = default_rig()
+    if motion.blendshapes is None or motion.blendshape_names != rig.expression_names:
+        return mouth_opening(motion.landmarks)
+    points = rig.at_landmarks().vertices(motion.blendshapes)
+    return mouth_opening(points[..., :2])
 
 
 def _written(take: Take, recording: Recording, output: Path, stem: str) -> Sequence:

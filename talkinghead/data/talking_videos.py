@@ -38,6 +38,9 @@ LEAST_SECONDS = 1.0
 VALIDATION_SHARE = 8
 """Without splits, every so many-th speaker is for validation."""
 
+SHOWN = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight")
+"""Weights whose 99th percentiles are reported: a speaker opens the jaw and blinks."""
+
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "valid": "val", "validation": "val", "dev": "val"}
 SILENT_WORDS = ("n", "no", "0", "false")
 
@@ -51,7 +54,7 @@ class Listed:
 
 
 class VideoTracker:
-    """Turns a video into takes. It remembers each speaker's identity on the rig, so that it is fitted once."""
+    """Turns a video into takes. Each speaker's identity is fitted once, to the first video that is read."""
 
     def __init__(self, detector: str = "auto", device: str = "cpu", *, finder: FaceDetector | None = None) -> None:
         """`finder`: a detector made already, instead of one by name."""
@@ -93,9 +96,14 @@ class VideoTracker:
         assert take.motion is not None
         motion, fit = track_rig(take.motion, self.rig, identity=self._identities.get(speaker))
         self._identities.setdefault(speaker, fit.identity)
-        about = {**take.about, "reprojection_error": round(float(np.median(fit.reprojection_error)), 5)}
-        identity = [round(float(weight), 4) for weight in self._identities[speaker]]
-        return replace(take, motion=motion, identity=identity, about=about)
+        shown = fit.weights[:, [self.rig.expression_names.index(name) for name in SHOWN]]
+        highest = dict(zip(SHOWN, np.percentile(shown, 99, axis=0).tolist(), strict=True))
+        about = {
+            **take.about,
+            "reprojection_error": round(float(np.nanmedian(fit.reprojection_error)), 5),
+            **{f"most_{name}": round(weight, 3) for name, weight in highest.items()},
+        }
+        return replace(take, motion=motion, identity=fit.identity.astype(float).round(4).tolist(), about=about)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,70 @@
+"""`talkinghead prepare --speech` as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from speech_recordings import RATE, hum, opening, write_facegood
+
+from talkinghead.cli import main
+from talkinghead.data.speech_corpus import SpeechCorpus
+
+
+def run(*arguments: str) -> int:
+    """The exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(["prepare", *arguments])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    columns = np.stack([opening(60), opening(60, seed=1)], 1)
+    mouths = {"a_1": opening(60), "a_2": opening(60)}
+    write_facegood(tmp_path / "in", ["jawOpen", "mouthSmile_L"], dict.fromkeys(mouths, columns), mouths)
+    return tmp_path / "in"
+
+
+def test_a_folder_becomes_a_corpus_with_a_report(weights, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    soundfile.write(weights / "a_0.flac", np.zeros(RATE), RATE)
+    np.save(weights / "a_0.npy", np.zeros((30, 2), np.float32))
+    assert run("--speech", "facegood", str(weights), "-o", str(tmp_path / "c")) == 0
+    assert [one.name for one in SpeechCorpus.load(tmp_path / "c")] == ["a_1", "a_2"]
+    assert "a_0: it is silent" in capsys.readouterr().err
+    assert "train: 1 sequences, 1 speakers" in caplog.text
+    assert json.loads((tmp_path / "c" / "report.json").read_text())["totals"]["val"]["frames"] == 60
+    assert run("--speech=facegood", str(weights), "-o", str(tmp_path / "c")) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_threshold_drops_what_does_not_follow(weights, tmp_path, capsys):
+    soundfile.write(weights / "a_1.flac", hum(opening(60, seed=4)), RATE)
+    options = ["--speech", "facegood", str(weights), "-o", str(tmp_path / "c"), "--min-correlation", "0.7"]
+    assert run(*options) == 0
+    assert [one.name for one in SpeechCorpus.load(tmp_path / "c")] == ["a_2"]
+    assert "does not follow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("facegood", "no NAME.npy"),
+        ("vocaset", "data_verts.npy is missing"),
+        ("biwi", "neither faces/"),
+        ("ravdess", "no speech of RAVDESS"),
+        ("videos", "no video in it"),
+    ],
+)
+def test_each_kind_says_what_it_needs(tmp_path, capsys, kind, message):
+    (tmp_path / "in").mkdir()
+    assert run("--speech", kind, str(tmp_path / "in"), "-o", str(tmp_path / "c")) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_mistakes_are_said_in_a_sentence(tmp_path, capsys):
+    assert run("--speech", "facegood", str(tmp_path / "absent"), "-o", str(tmp_path / "c")) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert run("--speech", "hdtf", str(tmp_path), "-o", str(tmp_path / "c")) == 2
+    assert "hdtf" in capsys.readouterr().err
