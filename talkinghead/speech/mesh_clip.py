@@ -15,8 +15,11 @@ from talkinghead.speech.joint import NECK
 
 SIZE = 384
 
-ROOM = 1.05
-"""Half side of the picture over what a still head needs."""
+ROOM = 1.12
+"""Side of the picture over what a still head needs."""
+
+FACE = 1.35
+"""Height of a head without its neck over its width: what a picture of a taller mesh shows, from the top."""
 
 
 def mesh_frames(
@@ -58,8 +61,10 @@ def mesh_frames(
 
 def mesh_view(vertices: Float32[np.ndarray, "v 3"]) -> View:
     """The view of a head that faces forward, with room to move."""
-    whole = View.of(vertices[None])
-    return View(whole.centre, whole.half * ROOM)
+    low, high = vertices.min(0), vertices.max(0)
+    wide, tall = (high - low)[:2].tolist()
+    half = ROOM / 2 * min(tall, FACE * wide) if tall > wide else ROOM / 2 * wide
+    return View(((low[0] + high[0]).item() / 2, high[1].item() + (ROOM - 1) * half - half), half)
 
 
 def write_mesh_clip(
