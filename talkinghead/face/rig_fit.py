@@ -76,7 +76,7 @@ def fit_motion(
         raise ValueError(f"none of the {len(landmarks)} frames shows a face")
     person = person or fit_person(landmarks[seen], rig, settings=settings)
     points = person.points(rig)
-    penalties = _in_time(penalties_of(rig, settings, noise=person.noise), rig, settings, fps)
+    penalties = _in_time(penalties_of(rig, settings), rig, settings, fps)
     solved = _solve_blocks(landmarks[seen], confidence[seen], points, penalties, settings.steps)
     state = _bridged(solved, seen, len(landmarks))
     return FitResult(

@@ -14,28 +14,24 @@ from talkinghead.face import landmarks as scheme
 from talkinghead.face.rig import Rig
 from talkinghead.face.rig_solver import Penalties, Points, State, linearise, outline_trust, robust, solve, start
 
-FIRST_NOISE = 0.002
-"""Standard deviation of a landmark before anything is known, metres."""
-
-LEAST_NOISE = 1e-4
-"""Below this the numbers are rounding, metres."""
-
 EXPRESSION_STRENGTH = 0.25
 """Standard deviation of a weight while the identity is sought."""
 
 SURE = 1e-3
 """Standard deviations that a mode may differ from one that is known."""
 
-UNSEEN = ("cheekPuff", "jawForward", "eyeLookLeft", "eyeLookRight", "mouthShrug")
-"""What 68 points hardly show: it takes more to believe it."""
+RARE = {"eyeLook": 8.0, "cheekPuff": 3.0, "jawForward": 3.0, "mouthShrug": 3.0}
+"""What 68 points hardly show takes more to be believed. Gaze is not seen at all, only lids that go with it; a lowered
+lid is a blink."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
     """How a rig is fitted."""
 
-    noise: float | None = None
-    """Standard deviation of a landmark on the head, metres; None finds it from what the fit cannot explain."""
+    noise: float = 0.0012
+    """Standard deviation of a landmark on the head, metres. It does not adapt: where little moves, the residuals are
+    small, and expressions would be made up to explain them."""
     usual_weight: float = 0.15
     """Mean of an expression's weight when nothing is known."""
     weight_step: float = 0.10
@@ -60,8 +56,6 @@ class PersonFit:
     """Standard deviations of the rig's modes."""
     own_shape: Float32[np.ndarray, "68 3"]
     """Offsets of the landmarks that no mode explains, metres."""
-    noise: float
-    """Standard deviation of a landmark around the fit, metres."""
 
     def points(self, rig: Rig) -> Points:
         """The rig's landmarks on this person's face."""
@@ -88,24 +82,23 @@ def fit_person(
     settings = settings or FitSettings()
     frames = _spread_out(landmarks, settings.identity_frames)
     modes = np.zeros(len(rig.identity)) if identity is None else identity
-    person = PersonFit(modes.astype(np.float32), np.zeros((68, 3), np.float32), settings.noise or FIRST_NOISE)
-    prior = _Prior(modes, 1.0 if identity is None else SURE, settings.own_shape)
+    person = PersonFit(modes.astype(np.float32), np.zeros((68, 3), np.float32))
+    prior = _Prior(modes, 1.0 if identity is None else SURE, settings.own_shape, settings.noise)
     trust = np.ones((len(frames), 68))
     state = start(frames, person.points(rig))
+    penalties = penalties_of(rig, settings)
     for _ in range(settings.rounds):
-        penalties = penalties_of(rig, settings, noise=person.noise)
         state = solve(frames, trust, person.points(rig), state, penalties=penalties, steps=2)
         person, state = _shared_step(frames, rig, person, state, prior=prior)
-        if settings.noise is None:
-            person = replace(person, noise=_noise(frames, person.points(rig), state))
     return person
 
 
-def penalties_of(rig: Rig, settings: FitSettings, *, noise: float) -> Penalties:
+def penalties_of(rig: Rig, settings: FitSettings) -> Penalties:
     """What the solver weighs, for frames in no order."""
     names = rig.expression_names
-    rate = np.array([3.0 if name.startswith(UNSEEN) else 1.0 for name in names]) / settings.usual_weight
-    return Penalties(noise, rate, np.full(len(names), np.inf), np.inf)
+    rare = [next((times for start, times in RARE.items() if name.startswith(start)), 1.0) for name in names]
+    rate = np.array(rare) / settings.usual_weight
+    return Penalties(settings.noise, rate, np.full(len(names), np.inf), np.inf)
 
 
 @lru_cache(maxsize=4)
@@ -122,6 +115,8 @@ class _Prior:
     sigma: float
     """Of the modes."""
     own_shape: float
+    noise: float
+    """Of a landmark."""
 
     @property
     def mean(self) -> Float[np.ndarray, " n"]:
@@ -139,7 +134,7 @@ def _shared_step(
 ) -> tuple[PersonFit, State]:
     """One Gauss-Newton step on identity and own shape; each frame's pose and weights are eliminated (Schur)."""
     camera, by_weight, residual = linearise(frames, person.points(rig), state)
-    trust = outline_trust(state.rotation) * robust(residual, person.noise) / person.noise**2
+    trust = outline_trust(state.rotation) * robust(residual, prior.noise) / prior.noise**2
     trust = np.concatenate([trust, trust], 1)[..., None]
     own = np.concatenate([camera, by_weight], 2).astype(np.float64)
     shared = _by_shape(state, at_landmarks(rig))
@@ -155,7 +150,7 @@ def _shared_step(
     change = np.linalg.solve(information + np.diag(prior.precision), evidence + prior.precision * (prior.mean - now))
     weights = state.weights + (solved[..., -1] - solved[..., :-1] @ change)[:, 6:]
     found = (now + change).astype(np.float32)
-    person = PersonFit(found[:modes], found[modes:].reshape(68, 3), person.noise)
+    person = PersonFit(found[:modes], found[modes:].reshape(68, 3))
     return person, replace(state, weights=np.clip(weights, 0, 1))
 
 
@@ -166,12 +161,6 @@ def _by_shape(state: State, small: Rig) -> Float[np.ndarray, "f 136 n"]:
     by_mode = np.einsum("fij,knj->fink", seen, small.identity).reshape(frames, 136, -1)
     by_point = np.einsum("fij,nm->finmj", seen, np.eye(68)).reshape(frames, 136, 204)
     return np.concatenate([by_mode, by_point], 2)
-
-
-def _noise(landmarks: Float[np.ndarray, "f 68 2"], points: Points, state: State) -> float:
-    """Standard deviation of a coordinate around the fit, metres: from the median, without the jaw's outline."""
-    left = (landmarks - state.predict(points)) / state.scale[:, None, None]
-    return float(max(1.48 * np.median(np.abs(left[:, scheme.JAW[-1] + 1 :])), LEAST_NOISE))
 
 
 def _spread_out(landmarks: Float[np.ndarray, "t 68 2"], most: int) -> Float[np.ndarray, "f 68 2"]:

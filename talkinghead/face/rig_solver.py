@@ -5,7 +5,7 @@ numbers of the camera are eliminated (Schur complement), the weights are found b
 descent, and the camera follows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -19,8 +19,12 @@ FLIP = np.array([1.0, -1.0, -1.0])
 SWEEPS = 12
 """Of coordinate descent in each step; each step starts where the last one ended."""
 
-OUTLIER = 3.0
-"""A landmark this many times further away than usual counts for a quarter."""
+OUTLIER, LEAST_OUTLIER = 4.0, 0.008
+"""A landmark that lies this many times its usual distance away, and so many metres, counts for a quarter."""
+
+
+MOST_SCALING = 1.5
+"""How far the size may move away from where it starts: landmarks of no face would lead it anywhere."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,13 @@ def solve(
     steps: int,
 ) -> State:
     """The likeliest poses and weights in 0..1, after some Gauss-Newton steps from `state`."""
+    least, most = state.scale / MOST_SCALING, state.scale * MOST_SCALING
     for _ in range(steps):
         camera, by_weight, residual = linearise(landmarks, points, state)
         counted = trust * outline_trust(state.rotation) * robust(residual, penalties.noise)
         counted = np.concatenate([counted, counted], 1)
         state = _step(camera, by_weight, residual, counted.astype(np.float32), state, penalties)
+        state = replace(state, scale=np.clip(state.scale, least, most))
     return state
 
 
@@ -126,7 +132,7 @@ def outline_trust(rotation: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 
 
 def robust(residual: Float[np.ndarray, "t 136"], noise: float) -> Float[np.ndarray, "t 68"]:
     """How far each landmark counts (Geman and McClure 1987)."""
-    squared = (residual[:, :68] ** 2 + residual[:, 68:] ** 2) / (OUTLIER * noise) ** 2
+    squared = (residual[:, :68] ** 2 + residual[:, 68:] ** 2) / max(OUTLIER * noise, LEAST_OUTLIER) ** 2
     return np.asarray(1 / (1 + squared) ** 2)
 
 
