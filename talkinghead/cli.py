@@ -20,6 +20,7 @@ COMMANDS = {
     "reenact": "avatar + driving video -> clip: a video moves the person, its sound is kept",
     "speak": "a voice or a text -> clip: an avatar, or a shaded head, says it",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
+    "export": "a motion -> ARKit CSV, glTF with morph targets, or a mesh a frame, for other programs",
     "evaluate": "the paper's protocol on people unseen in training, with baselines",
     "demo": "the main job on what is installed: a portrait, tuned and moved",
     "doctor": "what is installed, what is missing, and the command that fixes it",

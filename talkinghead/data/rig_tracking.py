@@ -1,14 +1,50 @@
-"""A tracked Motion -> the same Motion with the rig's pose and expressions in it."""
+"""A tracked Motion -> the same Motion with the rig's pose and expressions in it, and how well they fit."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
+from talkinghead.face import landmarks as scheme
 from talkinghead.face.rig import Rig
 from talkinghead.face.rig_fit import FitResult, fit_motion
 from talkinghead.face.rig_person import FitSettings, PersonFit, fit_person
 from talkinghead.motion import Motion
+
+BLINK = 0.25
+"""Weight of eyeBlink from which on a lid counts as going down: trackers see a closed eye half open."""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """Whether a fit can be believed."""
+
+    frames: int
+    seen: int
+    """Frames that show a face."""
+    error: float
+    """Median distance of fitted and given landmarks over that of the outer eye corners."""
+    worst_error: float
+    """The same of the frame that only 5 % are worse than."""
+    mouth_agreement: float
+    """Correlation of the rig's mouth opening with the landmarks'; NaN where the mouth does not move."""
+    jaw_range: float
+    """From how little to how much the jaw is opened (5 % to 95 % of the frames), as a weight."""
+    blink_agreement: float
+    """Correlation of the blink's weight with how far the landmarks' eyes are closed; NaN where nobody blinks."""
+    blinks_a_minute: float
+    """People who talk blink 10 to 30 times."""
+
+    def lines(self) -> list[str]:
+        """For a person to read."""
+        return [
+            f"fit: landmarks are missed by {self.error:.1%} of the eyes' distance (median; 5 % of the frames by more "
+            f"than {self.worst_error:.1%}); a face in {self.seen} of {self.frames} frames",
+            f"jaw: opens by {self.jaw_range:.2f}; mouth opening agrees with the landmarks' by r = "
+            f"{self.mouth_agreement:.2f}",
+            f"blinks: {self.blinks_a_minute:.0f} a minute; they agree with the landmarks' eyes by r = "
+            f"{self.blink_agreement:.2f}",
+        ]
 
 
 def track_rig(
@@ -41,3 +77,36 @@ def track_rig(
     if vertices:
         tracked = replace(tracked, vertices=rig.vertices(fit.weights, fit.identity), topology=rig.faces)
     return tracked, fit
+
+
+def inspect_fit(motion: Motion, fit: FitResult, rig: Rig) -> FitReport:
+    """How well a fit explains the landmarks, and whether jaw and lids do what the landmarks' mouth and eyes do."""
+    seen = motion.confidence > 0
+    small = rig.at_landmarks()
+    points = small.vertices(fit.weights[seen], fit.identity)
+    error = fit.reprojection_error[seen]
+    jaw, lids = (_weights(fit, rig, start)[seen] for start in ("jawOpen", "eyeBlink"))
+    closing = np.flatnonzero((lids[1:] >= BLINK) & (lids[:-1] < BLINK))
+    low, high = np.quantile(jaw, [0.05, 0.95])
+    return FitReport(
+        frames=len(motion),
+        seen=int(seen.sum()),
+        error=float(np.median(error)),
+        worst_error=float(np.quantile(error, 0.95)),
+        mouth_agreement=_correlation(small.mouth_opening(points), scheme.mouth_opening(motion.landmarks[seen])),
+        jaw_range=float(high - low),
+        blink_agreement=_correlation(lids, -scheme.eye_opening(motion.landmarks[seen])),
+        blinks_a_minute=len(closing) / motion.seconds * 60,
+    )
+
+
+def _weights(fit: FitResult, rig: Rig, start: str) -> Float[np.ndarray, " t"]:
+    """Mean weight of the expressions whose names start so; 0 if there is none."""
+    columns = [index for index, name in enumerate(rig.expression_names) if name.startswith(start)]
+    return fit.weights[:, columns].mean(1) if columns else np.zeros(len(fit.weights))
+
+
+def _correlation(a: Float[np.ndarray, " t"], b: Float[np.ndarray, " t"]) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 1e-9 else float("nan")

@@ -72,7 +72,7 @@ ARKIT_NAMES = (
     "noseSneerRight",
     "tongueOut",
 )
-"""ARKit's order, which is that of the CSV files of Live Link Face."""
+"""Eyes, jaw, mouth, brows, cheeks, nose, tongue: the order that files of ARKit's weights commonly have."""
 
 MERGED = {
     "eyeLookUp": ("eyeLookUpLeft", "eyeLookUpRight"),
