@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from importlib.resources import files
@@ -43,7 +44,7 @@ _GRID = 64
 _BLOCK = 128
 _LONGEST = 4000
 
-Style = int | str | Float[np.ndarray, "..."] | None
+Style = int | str | Sequence[float] | Float[np.ndarray, "..."] | None
 """A number, a name, or weights."""
 
 
@@ -238,7 +239,10 @@ class PhamModel(SpeechModel):
         waveform = resample(audio, rate, PHAM_RATE)
         short = max(0, math.ceil(count * PHAM_RATE / fps) + 1 - len(waveform))
         features = torch.from_numpy(pham_features(np.pad(waveform, (0, short)), fps)[:count])
+        if not count:
+            features = torch.zeros(1, self.network.config.features)  # the LSTM refuses to hear nothing
         rotation, expressions, _ = self.network(features[None])
+        rotation, expressions = rotation[:, :count], expressions[:, :count]
         return SpeechMotion(
             fps,
             blendshapes=expressions[0].numpy(),

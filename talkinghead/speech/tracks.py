@@ -39,7 +39,7 @@ class Face:
     template: Float32[np.ndarray, "v 3"]
     """Metres."""
     topology: Int[np.ndarray, "f 3"]
-    basis: Float32[np.ndarray, "k f"] | None = None
+    basis: Float32[np.ndarray, "k c"] | None = None
     """Offset of each expression at weight 1, flattened, metres; None where the corpus has meshes."""
     rig: str | None = None
 

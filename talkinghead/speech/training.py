@@ -133,7 +133,9 @@ class SpeechTraining(LightningModule):
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.parameters(), self.recipe.clip)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
+        """One step; it counts at once, before callbacks look."""
+        super().optimizer_step(*arguments, **settings)
         self.steps_done += 1
         if self.recipe.ema:
             self.averaged.update_parameters(self.network)

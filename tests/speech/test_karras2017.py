@@ -55,7 +55,9 @@ def test_overlapping_segments_give_what_single_windows_give(small):
     frames, emotion = torch.randn(2, 64 + 8, 32), torch.randn(2, 3, 4)
     together = small.forward_segments(frames, emotion, 4)
     for i in range(3):
-        torch.testing.assert_close(together[:, i], small(frames[:, 4 * i : 4 * i + 64], emotion[:, i]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            together[:, i], small(frames[:, 4 * i : 4 * i + 64], emotion[:, i]), atol=1e-5, rtol=0
+        )
 
 
 def test_emotion_reaches_the_vertices(small):
