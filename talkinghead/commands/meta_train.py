@@ -3,13 +3,15 @@
 import logging
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, refusals
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
     from talkinghead.data.episodes import EpisodeData
     from talkinghead.portrait.meta_learning import MetaLearning
 
@@ -66,7 +68,19 @@ def main(argv: list[str]) -> None:
     run = RunConfig(**settings.run.as_dict())
     _prepare_process(run)
     made = parser.instantiate(settings)
-    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False))
+    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), _recipe(settings))
+
+
+def _recipe(settings: "Namespace") -> dict[str, Any]:
+    """The settings as plain values for the head's header: of a path only its name, since the rest is one machine's."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if key != "config"}
+        return value.name if isinstance(value, PurePath) else value
+
+    recipe: dict[str, Any] = plain(settings.as_dict())
+    return recipe
 
 
 def _prepare_process(run: RunConfig) -> None:
@@ -80,8 +94,16 @@ def _prepare_process(run: RunConfig) -> None:
     seed_everything(run.seed, verbose=False)
 
 
-def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: str) -> None:
-    """Run, or go on with, a training run."""
+def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: str, recipe: dict[str, Any]) -> None:
+    """Run, or go on with, a training run.
+
+    Args:
+        model: the networks and their losses.
+        data: episodes.
+        run: where and how long.
+        settings: written into the run's folder.
+        recipe: the same for the head's header.
+    """
     import torch
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import RichProgressBar
@@ -100,7 +122,7 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         log.info("going on from step %d of %s", data.first_step, checkpoint)
     if data.first_step >= run.steps:
         raise UserError(f"{checkpoint} has learnt from {data.first_step} steps already; raise --run.steps above that")
-    provenance = {"config": settings, "data": str(data.episodes.shards.path), "videos": data.num_videos}
+    provenance = {"recipe": recipe, "videos": data.num_videos}
     trainer = Trainer(
         default_root_dir=run.folder,
         accelerator=run.accelerator,

@@ -4,6 +4,9 @@ A 3 x 3 convolution that follows a nearest-neighbour upsampling, or comes before
 4 x 4 convolution of stride 2 with the same result and 2.25 times fewer multiplications.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal
 
 import torch
@@ -17,6 +20,18 @@ _STRIP = 1024
 """Queries whose attention is found at once on a CPU."""
 
 Resample = Literal["same", "down", "up"]
+
+_refining = ContextVar("refining", default=True)
+
+
+@contextmanager
+def without_refining() -> Iterator[None]:
+    """Within it, passes leave the estimates of singular vectors as they are."""
+    token = _refining.set(False)
+    try:
+        yield
+    finally:
+        _refining.reset(token)
 
 
 class SpectralWeight(nn.Module):
@@ -68,7 +83,7 @@ class SpectralWeight(nn.Module):
 
     def effective(self) -> Tensor:
         """The weight that the network uses; a pass that trains it refines the estimate first."""
-        if self.spectral and self.training and self.weight.requires_grad:
+        if self.spectral and self.training and self.weight.requires_grad and _refining.get():
             self.iterate()
         return self.current()
 

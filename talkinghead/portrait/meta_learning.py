@@ -4,8 +4,11 @@ References:
     Zakharov et al. 2019, section 3.2.
 """
 
-import copy
 import logging
+import shutil
+import weakref
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from talkinghead.data.episodes import Episode
+from talkinghead.portrait.adam import AdamWithoutMomentum
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
 from talkinghead.portrait.head import FewShotHead, folded
@@ -89,7 +93,7 @@ class MetaLearning(LightningModule):
         self.register_buffer("steps_done", torch.zeros((), dtype=torch.int64))
         self.register_buffer("rate_scale", torch.ones(()))
         self.rollbacks = 0
-        self._snapshot: dict[str, Any] | None = None
+        self._snapshot: Path | None = None
 
     @property
     def step(self) -> int:
@@ -97,11 +101,10 @@ class MetaLearning(LightningModule):
         return int(self.steps_done)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        known = {"betas": (0.0, 0.999), "eps": _ADAM_EPS}
         generator = [*self.head.embedder.parameters(), *self.head.generator.parameters()]
         return [
-            torch.optim.Adam(generator, lr=self.generator_lr, **known),  # type: ignore[arg-type]
-            torch.optim.Adam(self.head.discriminator.parameters(), lr=self.discriminator_lr, **known),  # type: ignore[arg-type]
+            AdamWithoutMomentum(generator, lr=self.generator_lr, eps=_ADAM_EPS),
+            AdamWithoutMomentum(self.head.discriminator.parameters(), lr=self.discriminator_lr, eps=_ADAM_EPS),
         ]
 
     def training_step(self, batch: Episode) -> None:
@@ -186,6 +189,7 @@ class MetaLearning(LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, self.clip)
         if torch.isfinite(norm):
             optimiser.step()
+        optimiser.zero_grad()  # no gradient is kept while the other optimiser's turn takes its memory
         return norm.detach()
 
     def _decay(self) -> float:
@@ -206,10 +210,13 @@ class MetaLearning(LightningModule):
                     value.lerp_(source, 1 - decay)
 
     def _keep_snapshot(self) -> None:
+        """Remember all that learns, on disk: in memory it would take as much room again as the training itself."""
         learnt = {name: value for name, value in self.state_dict().items() if not name.startswith("content.")}
-        self._snapshot = copy.deepcopy(
-            {"model": learnt, "optimisers": [one.state_dict() for one in self._optimisers()]}
-        )
+        if self._snapshot is None:
+            folder = Path(mkdtemp(prefix="talkinghead-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._snapshot = folder / "snapshot.pt"
+        torch.save({"model": learnt, "optimisers": [one.state_dict() for one in self._optimisers()]}, self._snapshot)
 
     def _roll_back(self, terms: dict[str, Tensor]) -> None:
         """Return to the last snapshot at half the learning rates.
@@ -223,9 +230,10 @@ class MetaLearning(LightningModule):
             raise RuntimeError(f"training diverged at step {self.step} ({bad}) {self.rollbacks} times; lower the rates")
         rate = float(self.rate_scale) / 2
         here = self.step
-        self.load_state_dict(self._snapshot["model"], strict=False)  # the frozen networks stay as they are
-        for optimiser, state in zip(self._optimisers(), self._snapshot["optimisers"], strict=True):
-            optimiser.load_state_dict(copy.deepcopy(state))
+        snapshot = torch.load(self._snapshot, map_location=self.device, weights_only=True)
+        self.load_state_dict(snapshot["model"], strict=False)  # the frozen networks stay as they are
+        for optimiser, state in zip(self._optimisers(), snapshot["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         self.rate_scale.fill_(rate)
         self.steps_done.fill_(here + 1)  # past the batch that did it
         log.warning("step %d: %s not finite; back to the last snapshot, learning rates x %.3g", here, bad, rate)

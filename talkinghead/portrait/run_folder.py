@@ -99,9 +99,9 @@ def _batch(episodes: Episodes, first: int, count: int, device: torch.device) -> 
 
 @torch.no_grad()
 def _reconstruct(module: MetaLearning, batch: Episode) -> Tensor:
-    """The averaged networks' frame for each episode, feed-forward."""
+    """The averaged networks' frame for each episode, feed-forward, in the run's precision."""
     embedder, generator = module.averaged["embedder"], module.averaged["generator"]
-    with torch.autocast(module.device.type, torch.bfloat16):
+    with module.trainer.precision_plugin.forward_context():
         embedding, _ = embedder.average(batch["source_frames"], batch["source_landmark_images"])  # type: ignore[operator]
         frame: Tensor = generator(batch["target_landmark_image"], generator.project(embedding))  # type: ignore[operator]
     return frame

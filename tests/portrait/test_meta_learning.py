@@ -233,6 +233,8 @@ def test_a_run_leaves_a_head_without_columns_and_sheets(shards, tmp_path):
     head, provenance = FewShotHead.load(tmp_path / "run" / "head.safetensors")
     assert head.config == TINY
     assert provenance["steps"] == 2
+    assert provenance["recipe"]["data"]["shards"] == shards.name
+    assert str(tmp_path) not in str(provenance)
     with safe_open(tmp_path / "run" / "head.safetensors", "pt") as file:
         assert not any("columns" in name or "table" in name for name in file.keys())  # noqa: SIM118
     assert {p.name for p in (tmp_path / "run" / "sheets").iterdir()} == {"train-0000002.png", "validation-0000002.png"}

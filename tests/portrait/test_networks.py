@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import pytest
@@ -129,3 +130,18 @@ def test_config_survives_a_round_trip_and_refuses_unknown_names():
     assert PortraitConfig.from_dict(LIGHT.to_dict()) == LIGHT
     with pytest.raises(UserError, match="colour"):
         PortraitConfig.from_dict({"colour": 3})
+
+
+def test_an_embedder_that_makes_its_maps_twice_learns_the_same():
+    torch.manual_seed(0)
+    once = Embedder(TINY)
+    twice = copy.deepcopy(once)
+    twice.remade = 2
+    frames, pictures = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 32, 32)
+    for _ in range(2):
+        for embedder in (once, twice):
+            embedder(frames, pictures).square().sum().backward()
+    for ours, theirs in zip(twice.parameters(), once.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+    for ours, theirs in zip(twice.buffers(), once.buffers(), strict=True):
+        assert torch.equal(ours, theirs)
