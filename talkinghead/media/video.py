@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import av
 import numpy as np
@@ -37,6 +37,7 @@ ROUNDING = Fraction(1, 200)
 PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
 
 
+@runtime_checkable
 class Sound(Protocol):
     """What a clip's sound can be taken from, block by block; a block may come late, after the iteration paused."""
 
