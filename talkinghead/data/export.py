@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int
 from talkinghead.data.arkit_csv import write_arkit_csv
 from talkinghead.data.gltf import MorphAnimation, principal_targets, write_gltf
 from talkinghead.errors import UserError
+from talkinghead.face.mesh_files import write_obj, write_ply
 from talkinghead.face.rig import Rig, rotate
 from talkinghead.face.shade import rig_colours
 from talkinghead.media.audio import read_sound
@@ -137,25 +138,6 @@ def meshes(
             yield np.asarray(points, np.float32)
 
     return frames, faces
-
-
-def write_obj(path: Path, vertices: Float32[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> None:
-    """A mesh as Wavefront OBJ, metres, to a tenth of a micrometre."""
-    lines = [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in vertices.tolist()]
-    lines += [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
-
-
-def write_ply(path: Path, vertices: Float32[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> None:
-    """A mesh as binary PLY, metres."""
-    header = (
-        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
-    )
-    rows = np.empty(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
-    rows["count"], rows["corners"] = 3, faces
-    path.write_bytes(header.encode() + vertices.astype("<f4").tobytes() + rows.tobytes())
 
 
 def _write_meshes(

@@ -1,15 +1,17 @@
-"""Rigs from files: our own, ICT-FaceKit, FLAME, and any set of morph targets."""
+"""Rigs from and to files: our own format, and the way to the readers of others."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from talkinghead.errors import UserError
+from talkinghead.face.flame import load_flame
+from talkinghead.face.gltf_targets import load_gltf
 from talkinghead.face.rig import Rig
+from talkinghead.face.rig_targets import load_folder
 from talkinghead.media.files import atomic_path
 
 FORMAT = "talkinghead.rig"
@@ -19,49 +21,29 @@ VERSION = 1
 def load_rig(path: Path) -> Rig:
     """A rig from a file or a folder.
 
+    * .safetensors: our own (`save_rig`)
+    * a folder of .obj or .ply meshes, like ICT-FaceKit's (`rig_targets.load_folder`)
+    * .gltf, .glb: a mesh with morph targets (`gltf_targets.load_gltf`)
+    * .npz, .pkl: FLAME (`flame.load_flame`)
+
     Raises:
         UserError: if there is no such file or it is not a rig.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: there is no such file or folder.")
-    return _load_own(path)
-
-
-def read_obj(path: Path) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """Vertices and triangles of a Wavefront OBJ file.
-
-    Raises:
-        UserError: if the file cannot be read.
-    """
-    vertices: list[list[float]] = []
-    polygons: list[list[int]] = []
-    try:
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            if line.startswith("v "):
-                vertices.append([float(number) for number in line.split()[1:4]])
-            elif line.startswith("f "):
-                polygons.append([_index(corner, len(vertices)) for corner in line.split()[1:]])
-        points = np.array(vertices, np.float64).reshape(-1, 3)
-        triangles = [triangle for polygon in polygons for triangle in _triangles(polygon, points)]
-        return points, np.array(triangles, np.int64).reshape(-1, 3)
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(f"{path}: not a readable OBJ file ({error}).") from error
-
-
-def _index(corner: str, count: int) -> int:
-    """A corner of an OBJ polygon ("7", "7/1/3", "-1") as an index from 0."""
-    number = int(corner.split("/")[0])
-    return number - 1 if number > 0 else count + number
-
-
-def _triangles(polygon: list[int], points: Float[np.ndarray, "v 3"]) -> list[list[int]]:
-    """A polygon as triangles; a quadrangle is cut along its shorter diagonal."""
-    if len(polygon) == 4:
-        a, b, c, d = points[polygon]
-        if np.linalg.norm(b - d) < np.linalg.norm(a - c) - 1e-3 * np.linalg.norm(a - c):
-            polygon = polygon[1:] + polygon[:1]
-    return [[polygon[0], polygon[i], polygon[i + 1]] for i in range(1, len(polygon) - 1)]
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return load_folder(path)
+    if suffix in (".gltf", ".glb"):
+        return load_gltf(path)
+    if suffix in (".npz", ".pkl"):
+        return load_flame(path)
+    if suffix == ".safetensors":
+        return _load_own(path)
+    raise UserError(
+        f"{path}: {suffix or 'no suffix'} is not a rig's; give .safetensors, .gltf, .glb, .npz or a folder."
+    )
 
 
 def save_rig(rig: Rig, path: Path, *, overwrite: bool = False) -> None:
