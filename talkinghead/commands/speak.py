@@ -145,8 +145,7 @@ def speak(
         head = head_for(spoken, said, reference=reference, still=still, seed=seed, device=where)
         moves, rig = join(spoken, head, speaker, mesh=mesh, sound=said.path, strength=strength)
         if save_motion is not None:
-            kept = replace(moves, sound=None) if said.passing else moves
-            kept.save(save_motion, overwrite=overwrite)
+            keep_motion(moves, rig, save_motion, passing=said.passing, overwrite=overwrite)
         render(moves, rig, output, avatar=avatar, size=size, device=where, overwrite=overwrite)
     log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, output)
 
@@ -251,6 +250,16 @@ def join(
     assert spoken.vertices is not None
     vertices = shape + strength * (spoken.vertices - rest)
     return mesh_motion(vertices, faces, head, spoken.fps, sound=sound), None
+
+
+def keep_motion(moves: "Motion", rig: "Rig | None", path: Path, *, passing: bool, overwrite: bool) -> None:
+    """Save the movement: with blendshapes, found again where the model gives vertices; without a sound that goes."""
+    from talkinghead.face.rig_inverse import weights_of_vertices
+
+    if rig is not None and moves.blendshapes is None and moves.vertices is not None:
+        weights = weights_of_vertices(moves.vertices, rig)
+        moves = replace(moves, blendshapes=weights, blendshape_names=rig.expression_names)
+    (replace(moves, sound=None) if passing else moves).save(path, overwrite=overwrite)
 
 
 def read_shape(path: Path, vertices: int) -> "np.ndarray":
