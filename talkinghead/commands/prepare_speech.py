@@ -48,7 +48,7 @@ def prepare(
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the corpus and its report.")],
     listing: Annotated[
         Path | None,
-        typer.Option("--list", help="videos: a CSV with the columns path, person and maybe split, talking."),
+        typer.Option("--list", help="videos: a CSV: path, person and maybe split, talking, delay."),
     ] = None,
     fps: Annotated[int, typer.Option(help="vocaset: 60, or 30 for every other frame.")] = 60,
     min_correlation: Annotated[

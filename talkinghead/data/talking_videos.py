@@ -51,6 +51,8 @@ class Listed:
 
     speaker: str
     split: str | None
+    delay: float = 0.0
+    """Seconds that its sound comes after its picture."""
 
 
 class VideoTracker:
@@ -70,9 +72,9 @@ class VideoTracker:
             self._finder = make_detector(*self.names)
         return self._finder
 
-    def __call__(self, path: Path, speaker: str) -> list[Take]:
+    def __call__(self, path: Path, speaker: str, delay: float = 0.0) -> list[Take]:
         """The takes of a video: stretches in which one face is seen well. Where faces are seen at once, only that
-        whose mouth follows the sound best.
+        whose mouth follows the sound best. `delay`: seconds that the sound comes after the picture, to be taken out.
 
         Raises:
             UserError: if the video cannot be read, has no sound, or shows no face long enough.
@@ -83,6 +85,7 @@ class VideoTracker:
         waveform, rate = read_sound(path)
         if is_silent(waveform):
             raise UserError(f"{path}: its sound is silent.")
+        waveform = _earlier(waveform, round(delay * rate))
         frames = read_frames(path, max_side=TRACKED_SIDE, colour=self.finder.colour)
         tracks = track_faces(frames, self.finder, max_frames=10**9)
         parts = [part for track in tracks for part in seen_parts(track, info.fps)]
@@ -163,7 +166,8 @@ def find_talking_videos(folder: Path, track: VideoTracker, *, listing: Path | No
     Args:
         folder: with videos.
         track: turns a video into takes.
-        listing: a CSV with the columns path (from the folder) and person, and maybe split and talking (n: left out).
+        listing: a CSV with the columns path (from the folder) and person, and maybe split, talking (n: left out) and
+            delay (seconds that the sound comes after the picture).
 
     Raises:
         UserError: if there is no video, or the listing cannot be read.
@@ -185,8 +189,8 @@ def find_talking_videos(folder: Path, track: VideoTracker, *, listing: Path | No
             name=name.rpartition(".")[0],
             speaker=about.speaker,
             split=splits[name] or "train",
-            key=key_of("videos 1", videos[name], *track.names, about.speaker),
-            read=partial(track, videos[name], about.speaker),
+            key=key_of("videos 1", videos[name], *track.names, about.speaker, about.delay),
+            read=partial(track, videos[name], about.speaker, about.delay),
         )
         for name, about in known.items()
     ]
@@ -222,7 +226,11 @@ def read_listing(path: Path) -> dict[str, Listed]:
         split = row.get("split", "").strip().lower()
         if split and split not in SPLIT_NAMES:
             raise UserError(f"{path}: {row['path']} is in the split {split!r}; give train, val or test.")
-        listed[Path(row["path"]).as_posix()] = Listed(row[person], SPLIT_NAMES.get(split))
+        try:
+            delay = float(row.get("delay") or 0)
+        except ValueError:
+            raise UserError(f"{path}: {row['path']} has the delay {row['delay']!r}; give seconds.") from None
+        listed[Path(row["path"]).as_posix()] = Listed(row[person], SPLIT_NAMES.get(split), delay)
     return listed
 
 
@@ -243,6 +251,11 @@ def _bridged(seen: Bool[np.ndarray, " t"], longest: int) -> Bool[np.ndarray, " t
         if 1 < after - before <= longest + 1:
             bridged[before:after] = True
     return bridged
+
+
+def _earlier(waveform: Float[np.ndarray, " s"], samples: int) -> Float[np.ndarray, " z"]:
+    """The sound that many samples earlier; later if negative."""
+    return waveform[samples:] if samples >= 0 else np.pad(waveform, (-samples, 0))
 
 
 def _sound(waveform: Float[np.ndarray, " s"], rate: int, part: Part) -> Float[np.ndarray, " s"]:

@@ -94,6 +94,18 @@ def test_short_gaps_are_made_up_and_long_ones_end_a_part():
     assert seen_parts(track(20, np.ones(20)), FPS) == []
 
 
+@pytest.mark.parametrize("delay", [0.2, -0.2])
+def test_a_known_delay_of_the_sound_is_taken_out(tmp_path, delay):
+    path = write(tmp_path / "a.mp4")
+    (plain,), (moved,) = tracker(1)(path, "anna"), tracker(1)(path, "anna", delay)
+    shift = round(0.2 * plain.sample_rate)
+    assert len(moved.waveform) == len(plain.waveform) - (shift if delay > 0 else 0)
+    if delay > 0:
+        assert np.array_equal(moved.waveform, plain.waveform[shift:])
+    else:
+        assert np.array_equal(moved.waveform[shift:], plain.waveform[:-shift])
+
+
 def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(tmp_path):
     from talkinghead.media.audio import read_sound
 
@@ -146,6 +158,7 @@ def test_a_listing_says_who_talks_where(tmp_path):
         ("", "it has none"),
         ("path,person,split\na.mp4,anna,exam", "'exam'"),
         ("path,person\nother.mp4,anna", "other.mp4 is not in"),
+        ("path,person,delay\na.mp4,anna,late", "the delay 'late'"),
     ],
 )
 def test_bad_listings_are_said_in_a_sentence(tmp_path, text, message):
