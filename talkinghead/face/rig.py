@@ -53,7 +53,7 @@ class Rig:
     part_names: tuple[str, ...] = (SKIN,)
     parts: Int[np.ndarray, " v"] | None = None
     """For each vertex, the index of its part's name; None if all is skin."""
-    tensors: dict[object, Tensor] = field(default_factory=dict, repr=False)
+    tensors: dict[object, Tensor] = field(default_factory=dict, repr=False, init=False)
     """Copies of the arrays in torch, by device and precision, made when first asked for."""
 
     def __post_init__(self) -> None:
