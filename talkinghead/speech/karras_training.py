@@ -30,7 +30,8 @@ STEP = 4
 _ROW = 8 * DENSE_RATE // 1000
 """Dense rows between two rows of a window."""
 _PCA_FRAMES = 800
-_CANDIDATES = 24
+_CANDIDATES = 12
+_JUDGED = 100
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class KarrasBatches(Batches):
         self.first_frame = np.concatenate([[0], np.cumsum([len(track) for track in tracks])])
 
     def draw(self, random: np.random.Generator) -> Batch:
-        parts = [self.segment(random, i) for i in random.choice(len(self.tracks), self.recipe.segments, p=self.share)]
+        parts = [self.segment(random, int(i)) for i in random.choice(len(self.tracks), self.recipe.segments, p=self.share)]
         return {name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]}
 
     def segment(self, random: np.random.Generator, number: int) -> dict[str, np.ndarray]:
@@ -189,7 +190,7 @@ def mine_emotions(
     random = np.random.default_rng(0)
     features, truth = [], []
     for track in tracks:
-        times = random.uniform(0, track.seconds, max(4, 240 // len(tracks)))
+        times = random.uniform(0, track.seconds, max(4, _JUDGED // len(tracks)))
         rows = np.rint(times * DENSE_RATE).astype(np.int64)[:, None] + _ROW * np.arange(WINDOW)
         features.append(track.autocorrelation[np.minimum(rows, len(track.autocorrelation) - 1)])
         truth.append(track.offsets(times))

@@ -188,7 +188,7 @@ class KarrasModel(SpeechModel):
         emotions = self.emotion(emotion, count)
         earlier, later = (self._coefficients(waveform, times + d, emotions) for d in (-ENSEMBLE / 2, ENSEMBLE / 2))
         vertices = self.network.vertices((earlier + later) / 2)
-        return SpeechMotion(fps, vertices=vertices.view(count, -1, 3).numpy())
+        return SpeechMotion(fps, vertices=vertices.view(count, self.network.config.vertices, 3).numpy())
 
     def _coefficients(self, waveform: np.ndarray, times: np.ndarray, emotion: Tensor) -> Tensor:
         """Of the basis, for each time. Frames that several windows share are analysed once."""

@@ -77,7 +77,7 @@ class PhamNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(
-        self, features: Float[Tensor, "t f"], expressions: Float[Tensor, "t n"], rotation: Float[Tensor, "t 3"]
+        self, features: Float[Tensor, "t f"], expressions: Float[Tensor, "t n"], rotation: Float[Tensor, "r 3"]
     ) -> None:
         """Standardise by the training set, and let the untrained network answer with its mean face."""
         self.mean.copy_(features.mean(0))

@@ -75,7 +75,7 @@ class PhamBatches(Batches):
 
     def draw(self, random: np.random.Generator) -> Batch:
         chosen = random.choice(len(self.tracks), self.recipe.stretches, p=self.share)
-        parts = [self.stretch(random, number) for number in chosen]
+        parts = [self.stretch(random, int(number)) for number in chosen]
         return {name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]}
 
     def stretch(self, random: np.random.Generator, number: int) -> dict[str, np.ndarray]:

@@ -64,7 +64,7 @@ class VocaBatches(Batches):
         numbers, counts = np.unique(
             random.choice(len(self.tracks), self.recipe.pairs, p=self.share), return_counts=True
         )
-        parts = [self.pairs(random, number, count) for number, count in zip(numbers, counts, strict=True)]
+        parts = [self.pairs(random, int(number), int(count)) for number, count in zip(numbers, counts, strict=True)]
         batch = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
         style = F.one_hot(batch["style"], len(self.style)).float()
         even = torch.from_numpy(random.random(len(style)) < self.recipe.style_dropout)

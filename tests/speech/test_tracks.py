@@ -70,7 +70,9 @@ def test_between_frames_values_are_interpolated():
 
 def test_scores_are_kept_on_disk_until_the_sound_changes(corpus, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "phonetic_scores", lambda waveform, backend: asked.append(backend) or np.ones((9, 29)))
+    monkeypatch.setattr(
+        module, "phonetic_scores", lambda waveform, backend: asked.append(backend) or np.ones((9, 29), np.float32)
+    )
     track = read_tracks([corpus], "train")[0]
     track.scores("hama"), track.scores("hama")
     track.scores("hama", 0.9)
