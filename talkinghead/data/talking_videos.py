@@ -258,7 +258,7 @@ def _earlier(waveform: Float[np.ndarray, " s"], samples: int) -> Float[np.ndarra
     return waveform[samples:] if samples >= 0 else np.pad(waveform, (-samples, 0))
 
 
-def _sound(waveform: Float[np.ndarray, " s"], rate: int, part: Part) -> Float[np.ndarray, " s"]:
+def _sound(waveform: Float[np.ndarray, " s"], rate: int, part: Part) -> Float[np.ndarray, " z"]:
     """The sound of a part."""
     fps = part.motion.fps
     first, last = (round(frame / fps * rate) for frame in (part.start, part.start + len(part.motion)))

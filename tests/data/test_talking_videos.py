@@ -1,6 +1,7 @@
 """Videos of drawn people who talk -> takes and corpora."""
 
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,36 +29,47 @@ FPS = Fraction(25)
 SIZE = 96
 
 
-def talk(frames: int = 75, seed: int = 1) -> list[Pose]:
+@cache
+def drawn(person: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and landmarks of a drawn person who talks."""
+    return draw_sequence(person, talk(frames, person), size=SIZE)
+
+
+def talk(frames: int = 50, seed: int = 1) -> list[Pose]:
     return random_motion(frames, seed=seed)
 
 
-def tracker(*people: int, frames: int = 75) -> VideoTracker:
+def tracker(*people: int, frames: int = 50) -> VideoTracker:
     """A tracker that knows drawn people and how they move."""
-    drawn = [draw_sequence(person, talk(frames, person), size=SIZE) for person in people]
-    return VideoTracker(finder=DrawnDetector(*(np.concatenate(part) for part in zip(*drawn, strict=True))))
+    known = [drawn(person, frames) for person in people]
+    return VideoTracker(finder=DrawnDetector(*(np.concatenate(part) for part in zip(*known, strict=True))))
 
 
-def write(path: Path, person: int = 1, *, frames: int = 75, sound: bool = True) -> Path:
+def write(path: Path, person: int = 1, *, frames: int = 50, sound: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_clip(path, person, frames=frames, size=SIZE, sound=sound, poses=talk(frames, person))
     return path
 
 
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Two seconds of the first drawn person."""
+    return write(tmp_path_factory.mktemp("v") / "train" / "anna" / "1.mp4")
+
+
 def track(frames: int, confidence: np.ndarray, start: int = 0) -> FaceTrack:
-    landmarks = draw_sequence(1, talk(frames), size=SIZE)[1] * SIZE
+    landmarks = drawn(1, frames)[1] * SIZE
     index = np.arange(start, start + frames)
     return FaceTrack(landmarks, confidence.astype(np.float32), index, index / float(FPS))
 
 
-def test_a_talking_video_becomes_a_sequence_with_pose_and_expressions(tmp_path):
-    write(tmp_path / "v" / "train" / "anna" / "1.mp4")
-    write_corpus(find_talking_videos(tmp_path / "v", tracker(1)), tmp_path / "c", min_correlation=0.2)
+def test_a_talking_video_becomes_a_sequence_with_pose_and_expressions(clip, tmp_path):
+    write_corpus(find_talking_videos(clip.parents[2], tracker(1)), tmp_path / "c", min_correlation=0.2)
     corpus = SpeechCorpus.load(tmp_path / "c")
     (one,) = corpus
     assert (one.name, one.speaker, one.split, one.fps, corpus.kind) == ("train_anna_1", "anna", "train", 25, "videos")
     motion = one.motion
-    assert abs(len(motion) - 75) <= 1
+    assert abs(len(motion) - 50) <= 1
     assert one.seconds == pytest.approx(len(motion) / 25, abs=0.02)
     assert motion.pose is not None and motion.blendshapes is not None
     jaw = motion.blendshapes[:, motion.blendshape_names.index("jawOpen")]
@@ -68,11 +80,9 @@ def test_a_talking_video_becomes_a_sequence_with_pose_and_expressions(tmp_path):
     assert len(corpus.identities["anna"]) > 0
 
 
-def test_the_second_video_of_a_speaker_has_the_identity_of_the_first(tmp_path):
-    for name in ("1.mp4", "2.mp4"):
-        write(tmp_path / "anna" / name)
+def test_the_second_video_of_a_speaker_has_the_identity_of_the_first(clip):
     follow = tracker(1)
-    first, second = (follow(tmp_path / "anna" / name, "anna")[0] for name in ("1.mp4", "2.mp4"))
+    first, second = (follow(clip, "anna")[0] for _ in range(2))
     assert first.identity == second.identity
 
 
@@ -95,15 +105,13 @@ def test_short_gaps_are_made_up_and_long_ones_end_a_part():
 
 
 @pytest.mark.parametrize("delay", [0.2, -0.2])
-def test_a_known_delay_of_the_sound_is_taken_out(tmp_path, delay):
-    path = write(tmp_path / "a.mp4")
-    (plain,), (moved,) = tracker(1)(path, "anna"), tracker(1)(path, "anna", delay)
+def test_a_known_delay_of_the_sound_is_taken_out(clip, delay):
+    (plain,), (moved,) = tracker(1)(clip, "anna"), tracker(1)(clip, "anna", delay)
     shift = round(0.2 * plain.sample_rate)
-    assert len(moved.waveform) == len(plain.waveform) - (shift if delay > 0 else 0)
-    if delay > 0:
-        assert np.array_equal(moved.waveform, plain.waveform[shift:])
-    else:
-        assert np.array_equal(moved.waveform[shift:], plain.waveform[:-shift])
+    early, late = (moved, plain) if delay > 0 else (plain, moved)
+    both = len(late.waveform) - shift
+    assert both > plain.sample_rate
+    assert np.array_equal(early.waveform[:both], late.waveform[shift:])
 
 
 def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(tmp_path):
@@ -111,9 +119,9 @@ def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(tmp_path):
 
     path = write(tmp_path / "a.mp4", 2)
     waveform, rate = read_sound(path)
-    landmarks = [draw_sequence(2, talk(75, seed), size=SIZE)[1] for seed in (5, 2)]
-    parts = [Part(0, Motion(points, np.ones(75, np.float32), FPS), 0.0) for points in landmarks]
-    later = Part(75, parts[0].motion, 0.0)
+    landmarks = [draw_sequence(2, talk(50, seed), size=SIZE)[1] for seed in (5, 2)]
+    parts = [Part(0, Motion(points, np.ones(50, np.float32), FPS), 0.0) for points in landmarks]
+    later = Part(50, parts[0].motion, 0.0)
     takes = [Take(waveform, rate, part.motion) for part in (*parts, later)]
     assert speaking([*parts, later], takes) == [1, 2]
 
