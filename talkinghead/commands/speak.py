@@ -228,6 +228,8 @@ def join(
     Raises:
         UserError: if the mesh has another topology than the model, or is a rig and the model gives no blendshapes.
     """
+    import numpy as np
+
     from talkinghead.face.rig import Rig, default_rig
     from talkinghead.speech.joint import mesh_motion, speak_motion
 
@@ -243,7 +245,8 @@ def join(
     faces = rig.faces if model.topology is None else model.topology
     shape = read_shape(mesh, len(rest)) if mesh is not None else rest
     if len(rest) == len(rig.neutral):
-        rig = replace(rig, neutral=shape, tensors={})
+        if not np.array_equal(shape, rig.neutral):
+            rig = replace(rig, neutral=shape)
         if spoken.vertices is not None:
             spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
         return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
@@ -268,7 +271,7 @@ def read_shape(path: Path, vertices: int) -> "np.ndarray":
     Raises:
         UserError: if the file cannot be read or has another number of vertices.
     """
-    from talkinghead.face.rig_files import read_mesh
+    from talkinghead.face.mesh_files import read_mesh
 
     points, _ = read_mesh(path)
     if len(points) != vertices:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BLOCK_SECONDS = 0.01
+"""Sound is read in portions of this; a frame waits for the end of one."""
+
 Sink = Callable[["np.ndarray"], None]
 """Takes a frame."""
 
@@ -51,7 +54,7 @@ def speak_live(
     from talkinghead.speech.live import LiveFace, LiveSound
     from talkinghead.speech.model import PhamModel
 
-    blocks = sound_blocks(voice, rate, max(1, round(rate / fps)))
+    blocks = sound_blocks(voice, rate, round(rate * BLOCK_SECONDS))
     model = load_model(Kind.pham.value, weights)
     assert isinstance(model, PhamModel)
     face = LiveFace(model, default_rig(), rate=rate, fps=fps, still=still, seed=seed, strength=strength)
@@ -61,10 +64,10 @@ def speak_live(
     with ExitStack() as stack:
         show = open_sink(output, stack, fps=fps, sound=sound, overwrite=overwrite)
         try:
-            for waveform in blocks:
+            for waveform, last in with_end(blocks):
                 began = time.perf_counter()
                 sound.add(waveform)
-                moves = face.feed(waveform)
+                moves = face.feed(waveform, last=last)
                 if moves is not None:
                     for frame in paint(moves):
                         show(frame)
@@ -74,14 +77,26 @@ def speak_live(
         if not late:
             raise UserError("no frame was made: the sound was shorter than a frame.")
     usual, most = (1000 * float(np.quantile(late[1:] or late, share)) for share in (0.5, 0.95))
+    own, wait = 1000 / float(fps), 1000 * BLOCK_SECONDS
     log.info(
-        "%d frames; each is shown %.0f ms after its sound began: %.0f ms of sound, %.0f ms to compute (95 %%: %.0f)",
+        "%d frames, each shown %.0f ms after its sound began: %.0f ms of sound, up to %.0f until it is read, %.0f to "
+        "compute (95 %% of frames: below %.0f)",
         face.frames,
-        1000 / fps + usual,
-        1000 / fps,
+        own + wait + usual,
+        own,
+        wait,
         usual,
         most,
     )
+
+
+def with_end(blocks: "Iterator[np.ndarray]") -> "Iterator[tuple[np.ndarray, bool]]":
+    """The blocks, each with whether it is the last, which is an empty one."""
+    import numpy as np
+
+    for waveform in blocks:
+        yield waveform, False
+    yield np.zeros(0, np.float32), True
 
 
 def sound_blocks(voice: str, rate: int, samples: int) -> "Iterator[np.ndarray]":
