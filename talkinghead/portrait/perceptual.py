@@ -7,8 +7,11 @@ MobileNetV2 where its weights are present).
 import hashlib
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -160,10 +163,42 @@ class PaperContent(nn.Module):
     ) -> Float[Tensor, ""]:
         total = fake.new_zeros(())
         for network, weight in ((self.vgg19, VGG19_WEIGHT), (self.vggface, VGGFACE_WEIGHT)):
-            with torch.no_grad():
-                truth = network(real)
-            total = total + weight * sum(_l1(a, b) for a, b in zip(network(fake), truth, strict=True))
+            total = total + weight * differentiated_at_once(partial(_distance, network, real), fake)
         return total
+
+
+def _distance(network: CaffeVGG, real: Tensor, fake: Tensor) -> Float[Tensor, ""]:
+    """L1 over the network's taps."""
+    with torch.no_grad():
+        truth = network(real)
+    return torch.stack([_l1(a, b) for a, b in zip(network(fake), truth, strict=True)]).sum()
+
+
+class _AtOnce(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, judge: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
+        with torch.enable_grad():
+            seen = frames.detach().requires_grad_()
+            value = judge(seen)
+            (gradient,) = torch.autograd.grad(value, seen)
+        ctx.save_for_backward(gradient)
+        return value.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+        (gradient,) = ctx.saved_tensors
+        return None, outer[0] * gradient
+
+
+def differentiated_at_once(
+    judge: Callable[[Tensor], Float[Tensor, ""]], frames: Float[Tensor, "b 3 h w"]
+) -> Float[Tensor, ""]:
+    """What the judge says of frames; its maps are forgotten at once, because the gradient is found along with it.
+
+    The same numbers in the same time, but the judges' maps need not wait together for the way back.
+    """
+    value: Tensor = _AtOnce.apply(judge, frames) if torch.is_grad_enabled() else judge(frames)
+    return value
 
 
 def _l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:

@@ -10,6 +10,7 @@ from talkinghead.portrait.perceptual import (
     VGG19_MEAN_BGR,
     CaffeVGG,
     OfflineContent,
+    differentiated_at_once,
     make_content_loss,
     region_weights,
 )
@@ -111,3 +112,16 @@ def test_identity_term_is_one_less_the_centred_similarity(offline, batch):
     chips = [(face_chips(frames, landmarks, side=offline.CHIP) + 1) * 127.5 for frames in (stranger, truth)]
     similarity = csim(*[offline.face_network(chip) for chip in chips], face_centre())
     assert torch.isclose(terms["identity"], offline.identity * (1 - similarity.mean()), atol=1e-4)
+
+
+def test_a_gradient_found_at_once_is_the_gradient():
+    frames = torch.randn(2, 3, 8, 8, requires_grad=True)
+
+    def judge(x):
+        return (x.sin() * x).sum()
+
+    (3 * differentiated_at_once(judge, frames)).backward()
+    expected = torch.autograd.grad(3 * judge(frames), frames)[0]
+    torch.testing.assert_close(frames.grad, expected)
+    with torch.no_grad():
+        assert differentiated_at_once(judge, frames) == judge(frames)
