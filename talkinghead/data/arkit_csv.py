@@ -53,7 +53,7 @@ def read_arkit_csv(path: Path, *, fps: Fraction | None = None) -> Motion:
 
     Args:
         path: the file.
-        fps: frames a second; None takes it from the timecodes, and 30 where there are none.
+        fps: frames a second; None takes it from the timecodes, and 30 where they do not tell: in less than a second.
 
     Raises:
         UserError: if it cannot be read, has no row, no column of a known expression, or a value that is no number.
