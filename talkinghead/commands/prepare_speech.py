@@ -135,4 +135,5 @@ def summarise(records: list["SpeechRecord"], output: Path) -> None:
         log.info("%s: %d sequences, %d speakers, %.1f minutes", split, len(part), speakers, minutes)
     dropped = sum(record.fate != "kept" for record in records)
     log.info("%d of %d recordings were not kept; %s says why", dropped, len(records), output / "report.json")
-    log.info("next: talkinghead speech-train --config configs/karras.yaml --data.corpus %s", output)
+    if any(line["motion"] for line in lines):
+        log.info('next: talkinghead speech-train --config configs/karras.yaml --data.corpora "[%s]"', output)

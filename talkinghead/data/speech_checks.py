@@ -12,7 +12,7 @@ SMOOTHING = 0.04
 """Seconds: standard deviation of the Gaussian over loudness and opening before they are compared."""
 
 FLOOR = 1e-3
-"""Loudness (RMS, full scale 1) under which a sound is silent."""
+"""Amplitude (full scale 1) under which a sound is silent."""
 
 SWEEP = 0.2
 """Seconds that the mouth is shifted either way to find where it fits the sound best."""
@@ -40,8 +40,8 @@ class MouthCheck:
 
 
 def is_silent(waveform: Float[np.ndarray, " s"]) -> bool:
-    """Whether a sound (-1..1) has no more than noise in it."""
-    return not len(waveform) or float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))) < FLOOR
+    """Whether a sound (-1..1) has no more than noise in it: 99 of 100 samples lie under the floor."""
+    return not len(waveform) or float(np.percentile(np.abs(waveform), 99)) < FLOOR
 
 
 def loudness(

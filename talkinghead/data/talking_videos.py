@@ -91,7 +91,10 @@ class VideoTracker:
         parts = [part for track in tracks for part in seen_parts(track, info.fps)]
         if not parts:
             raise UserError(f"{path}: no face is seen well for {LEAST_SECONDS:g} s.")
-        takes = [Take(_sound(waveform, rate, part), rate, part.motion, about=part.about()) for part in parts]
+        takes = [
+            Take(_sound(waveform, rate, part), rate, part.motion, about={"delay": delay, **part.about()})
+            for part in parts
+        ]
         return [self._fitted(takes[index], speaker) for index in speaking(parts, takes)]
 
     def _fitted(self, take: Take, speaker: str) -> Take:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from speech_recordings import RATE, hum, opening
 
-from talkinghead.data.speech_checks import check_mouth, loudness
+from talkinghead.data.speech_checks import check_mouth, is_silent, loudness
 
 FPS = Fraction(30)
 
@@ -46,3 +46,11 @@ def test_a_short_or_silent_or_still_take_cannot_be_judged():
     assert check_mouth(mouth[:10], hum(mouth[:10]), RATE, fps=FPS) is None
     assert check_mouth(mouth, np.zeros(4 * RATE), RATE, fps=FPS) is None
     assert check_mouth(np.zeros(100), hum(mouth), RATE, fps=FPS) is None
+
+
+def test_noise_is_silence_and_a_quiet_word_is_not():
+    noise = 2e-4 * np.random.default_rng(0).standard_normal(4 * RATE)
+    assert is_silent(noise) and is_silent(np.zeros(0))
+    word = noise.copy()
+    word[RATE : RATE + RATE // 4] += 0.01 * np.sin(np.arange(RATE // 4) / 10)
+    assert not is_silent(word)

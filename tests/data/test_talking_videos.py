@@ -111,6 +111,7 @@ def test_a_known_delay_of_the_sound_is_taken_out(clip, delay):
     early, late = (moved, plain) if delay > 0 else (plain, moved)
     both = len(late.waveform) - shift
     assert both > plain.sample_rate
+    assert (plain.about["delay"], moved.about["delay"]) == (0, delay)
     assert np.array_equal(early.waveform[:both], late.waveform[shift:])
 
 
