@@ -23,12 +23,12 @@ def face_sheet(
     """Faces at some times: a row for truth and for each prediction, a column for each time.
 
     Args:
-        rows: name -> vertices, metres.
+        rows: name -> vertices of the default rig, metres.
         faces: triangles.
         times: seconds, for the headings.
         size: of one face, pixels.
     """
-    view = View.of(next(iter(rows.values()))[:1])
+    view = View.of(default_rig().landmarks_3d(next(iter(rows.values()))[:1]))
     pictures = [[shade(one, faces, size, view=view) for one in vertices] for vertices in rows.values()]
     return sheet(pictures, labels=list(rows), column_labels=[f"{time:.2f} s" for time in times])
 
