@@ -82,10 +82,7 @@ def test_bad_takes_are_dropped_and_reported(tmp_path):
         recording("good", good, replace(good, waveform=np.zeros_like(good.waveform)), take(3)),
         recording("dubbed", take(1, frames=600, sound_seed=2)),
         recording("short", take(frames=5)),
-        recording(
-            "still",
-            replace(take(), motion=replace(take().motion, landmarks=np.tile(good.motion.landmarks[:1], (60, 1, 1)))),
-        ),
+        recording("still", replace(take(), motion=motion_of_weights(np.zeros((60, 46)), THIRTY, default_rig()))),
         recording("empty"),
         failing("absent", UserError("x.mp4: there is no such file.")),
         failing("broken", ValueError("bad value")),
