@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 SOUNDS = {".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".mp4", ".mov", ".mkv", ".webm", ".avi"}
 """What is never taken for a text."""
 
-SHAPES = {".obj", ".ply"}
-"""Meshes that are one shape; others are rigs."""
-
 _EPILOG = """Examples:
 
 talkinghead speak voice.wav --avatar anna.avatar.safetensors -o anna_speaks.mp4
@@ -130,6 +127,8 @@ def speak(
         refuse_existing(path, overwrite=overwrite)
         if any(path.absolute() == other.absolute() for other in read):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
+    from talkinghead.speech.heads import join, with_blendshapes
+
     speaker = load_model(model.value, weights)
     where = best_device(device)
     with heard(voice, command=tts_command, language=language, keep=save_voice, overwrite=overwrite) as said:
@@ -145,7 +144,8 @@ def speak(
         head = head_for(spoken, said, reference=reference, still=still, seed=seed, device=where)
         moves, rig = join(spoken, head, speaker, mesh=mesh, sound=said.path, strength=strength)
         if save_motion is not None:
-            keep_motion(moves, rig, save_motion, passing=said.passing, overwrite=overwrite)
+            kept = moves if rig is None else with_blendshapes(moves, rig)
+            (replace(kept, sound=None) if said.passing else kept).save(save_motion, overwrite=overwrite)
         render(moves, rig, output, avatar=avatar, size=size, device=where, overwrite=overwrite)
     log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, output)
 
@@ -218,65 +218,6 @@ def head_for(
         return head_motion.follow(followed, len(spoken), spoken.fps)
     loud = head_motion.loudness_of(said.waveform, said.sample_rate, spoken.fps, frames=len(spoken))
     return head_motion.generate(len(spoken), spoken.fps, loudness=loud, seed=seed)
-
-
-def join(
-    spoken: "SpeechMotion", head: "HeadMotion", model: "SpeechModel", *, mesh: Path | None, sound: Path, strength: float
-) -> "tuple[Motion, Rig | None]":
-    """The motion of the rig that the model or the mesh is of, and that rig; None for a mesh that is no rig.
-
-    Raises:
-        UserError: if the mesh has another topology than the model, or is a rig and the model gives no blendshapes.
-    """
-    import numpy as np
-
-    from talkinghead.face.rig import Rig, default_rig
-    from talkinghead.speech.joint import mesh_motion, speak_motion
-
-    rig = default_rig()
-    if mesh is not None and mesh.suffix.lower() not in SHAPES:
-        rig = Rig.load(mesh)
-        if spoken.blendshapes is None:
-            raise UserError(
-                f"{mesh} is moved by blendshapes, which --model {model.kind} does not give; use --model pham."
-            )
-        return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
-    rest = rig.neutral if model.template is None else model.template
-    faces = rig.faces if model.topology is None else model.topology
-    shape = read_shape(mesh, len(rest)) if mesh is not None else rest
-    if len(rest) == len(rig.neutral):
-        if not np.array_equal(shape, rig.neutral):
-            rig = replace(rig, neutral=shape)
-        if spoken.vertices is not None:
-            spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
-        return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
-    assert spoken.vertices is not None
-    vertices = shape + strength * (spoken.vertices - rest)
-    return mesh_motion(vertices, faces, head, spoken.fps, sound=sound), None
-
-
-def keep_motion(moves: "Motion", rig: "Rig | None", path: Path, *, passing: bool, overwrite: bool) -> None:
-    """Save the movement: with blendshapes, found again where the model gives vertices; without a sound that goes."""
-    from talkinghead.face.rig_inverse import weights_of_vertices
-
-    if rig is not None and moves.blendshapes is None and moves.vertices is not None:
-        weights = weights_of_vertices(moves.vertices, rig)
-        moves = replace(moves, blendshapes=weights, blendshape_names=rig.expression_names)
-    (replace(moves, sound=None) if passing else moves).save(path, overwrite=overwrite)
-
-
-def read_shape(path: Path, vertices: int) -> "np.ndarray":
-    """Another resting face for a model: vertices in metres from an .obj or .ply of its topology.
-
-    Raises:
-        UserError: if the file cannot be read or has another number of vertices.
-    """
-    from talkinghead.face.mesh_files import read_mesh
-
-    points, _ = read_mesh(path)
-    if len(points) != vertices:
-        raise UserError(f"{path} has {len(points)} vertices and the model {vertices}; give a mesh of its topology.")
-    return points.astype("float32")
 
 
 def render(

@@ -3,7 +3,8 @@ from time import process_time
 import numpy as np
 import pytest
 
-from talkinghead.face.shade import BACKGROUND, INSIDE, View, shade, vertex_normals
+from talkinghead.face.rig import default_rig
+from talkinghead.face.shade import BACKGROUND, INSIDE, LIPS, PARTS, SKIN, View, rig_colours, shade, vertex_normals
 
 
 def ball(rings: int = 24) -> tuple[np.ndarray, np.ndarray]:
@@ -75,6 +76,18 @@ def test_smooth_edges_and_pictures_of_any_part():
     assert (far == np.array(BACKGROUND)).all()
     close = shade(vertices, faces, 64, view=View((0.0, 0.0), 0.001))  # triangles far larger than the picture
     assert (close != np.array(BACKGROUND)).any(-1).all()
+
+
+def test_parts_of_a_rig_have_their_colours():
+    rig = default_rig()
+    colours = rig_colours(rig)
+    assert (colours[rig.part("teeth")] == PARTS["teeth"]).all()
+    points = rig.landmarks_3d(rig.neutral[None])[0]
+    nearest = np.linalg.norm(rig.neutral[:, None] - points[[57, 30]], axis=-1).argmin(0)  # lower lip, tip of the nose
+    lip, nose = (int(colours[one, 0]) - int(colours[one, 1]) for one in nearest)
+    assert lip > nose + 10  # redder
+    assert (colours == LIPS).all(1).any()
+    assert np.abs(colours[nearest[1]].astype(int) - SKIN).max() <= 1
 
 
 @pytest.mark.parametrize(

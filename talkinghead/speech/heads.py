@@ -1,0 +1,78 @@
+"""Whose head speaks: the model's own, another shape of it, or another rig."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from talkinghead.errors import UserError
+from talkinghead.face.mesh_files import MESH_SUFFIXES, read_mesh
+from talkinghead.face.rig import Rig, default_rig
+from talkinghead.face.rig_inverse import weights_of_vertices
+from talkinghead.motion import Motion
+from talkinghead.speech.head_motion import HeadMotion
+from talkinghead.speech.joint import mesh_motion, speak_motion
+from talkinghead.speech.model import SpeechModel, SpeechMotion
+
+
+def join(
+    spoken: SpeechMotion,
+    head: HeadMotion,
+    model: SpeechModel,
+    *,
+    mesh: Path | None = None,
+    sound: Path | None = None,
+    strength: float = 1.0,
+) -> tuple[Motion, Rig | None]:
+    """The motion of the head that speaks, and its rig; None for a mesh that is no rig.
+
+    Args:
+        spoken: what the model predicted.
+        head: pose and blinks.
+        model: what predicted it.
+        mesh: an .obj or .ply of the model's topology, which is then moved as the model's template is; or a rig, which
+            is moved by blendshapes. None for the model's own.
+        sound: a media file with the voice.
+        strength: expressions are made this many times larger.
+
+    Raises:
+        UserError: if the mesh has another topology than the model, or is a rig and the model gives no blendshapes.
+    """
+    rig = default_rig()
+    if mesh is not None and mesh.suffix.lower() not in MESH_SUFFIXES:
+        rig = Rig.load(mesh)
+        if spoken.blendshapes is None:
+            raise UserError(f"{mesh} is moved by blendshapes, which --model {model.kind} does not give; try pham.")
+        return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
+    rest = rig.neutral if model.template is None else model.template
+    faces = rig.faces if model.topology is None else model.topology
+    shape = rest if mesh is None else read_shape(mesh, len(rest))
+    if len(rest) != len(rig.neutral):
+        assert spoken.vertices is not None
+        return mesh_motion(shape + strength * (spoken.vertices - rest), faces, head, spoken.fps, sound=sound), None
+    if not np.array_equal(shape, rig.neutral):
+        rig = replace(rig, neutral=shape)
+    if spoken.vertices is not None:
+        spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
+    return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
+
+
+def read_shape(path: Path, vertices: int) -> Float32[np.ndarray, "v 3"]:
+    """Another resting face: vertices in metres from a mesh of so many.
+
+    Raises:
+        UserError: if the file cannot be read or has another number of vertices.
+    """
+    points, _ = read_mesh(path)
+    if len(points) != vertices:
+        raise UserError(f"{path} has {len(points)} vertices and the model {vertices}; give a mesh of its topology.")
+    return points.astype(np.float32)
+
+
+def with_blendshapes(motion: Motion, rig: Rig) -> Motion:
+    """The motion with the blendshapes that make its vertices, where it has vertices alone."""
+    if motion.blendshapes is not None or motion.vertices is None:
+        return motion
+    weights = weights_of_vertices(motion.vertices, rig)
+    return replace(motion, blendshapes=weights, blendshape_names=rig.expression_names)
