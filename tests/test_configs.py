@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from people import tiny_head
 
-from talkinghead.commands import meta_train
+from talkinghead.commands import fine_tune, meta_train
+from talkinghead.commands.demo import astronaut
 from talkinghead.data.synthetic import write_drawn_shards
+from talkinghead.portrait.avatar import Avatar
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALLER = [
@@ -24,6 +27,18 @@ def test_config_trains_one_step(name, tmp_path):
     validation = [f"--data.validation={tmp_path / 'shards'}"] if name == "small.yaml" else []
     meta_train.main(["--config", str(CONFIGS / name), *SMALLER, *places, *validation])
     assert (tmp_path / "run" / "head.safetensors").is_file()
+
+
+def test_the_papers_fine_tuning_learns_from_a_photo(tmp_path):
+    tiny_head().save(tmp_path / "tiny.head.safetensors", {})
+    avatar = tmp_path / "a.avatar.safetensors"
+    fine_tune.main(
+        [str(astronaut()), "-o", str(avatar), "--head", str(tmp_path / "tiny.head.safetensors"), "--steps", "1",
+         "--config", str(CONFIGS / "paper_avatar.yaml"), "--perceptual", "offline", "--no-preview"]
+    )  # fmt: skip
+    learnt = Avatar.load(avatar).provenance
+    assert learnt["fine_tuning"]["generator_lr"] == 5e-5
+    assert {"content", "adversarial", "feature_matching", "discriminator"} <= set(learnt["losses"])
 
 
 def test_every_meta_training_config_is_tested():

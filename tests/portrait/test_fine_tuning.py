@@ -12,6 +12,8 @@ from talkinghead.portrait.fine_tuning import FineTuning, FineTuningConfig, fine_
 from talkinghead.portrait.losses import LossWeights
 
 FAST = {"precision": "32-true", "accelerator": "cpu"}
+JUDGED = LossWeights(match=0.0)
+"""The paper's weights, under which the discriminator has a say."""
 
 
 def render(avatar, landmarks):
@@ -45,7 +47,7 @@ def test_step_0_scores_as_the_meta_learned_discriminator_does_with_the_embedding
 
 def test_all_that_is_the_persons_moves_and_the_head_stays(head):
     photos, kept = drawn_photos(), {name: value.clone() for name, value in head.state_dict().items()}
-    config = FineTuningConfig(steps=3)
+    config = FineTuningConfig(steps=3, loss_weights=JUDGED)
     start = FineTuning(head, mean_embedding(head, photos), config)
     moved = FineTuning(head, mean_embedding(head, photos), config)
     batches = PhotoBatches(photos, steps=3, batch_size=2, augment=config.augment)
@@ -60,6 +62,15 @@ def test_all_that_is_the_persons_moves_and_the_head_stays(head):
     assert {"adain_params", "discriminator.bias_and_w0.weight", "generator.last.weight"} <= set(names)
     assert not any("projection" in name or "embedder" in name for name in names)
     assert all(torch.equal(value, kept[name]) for name, value in head.state_dict().items())
+
+
+def test_a_discriminator_without_a_say_is_left_alone(head):
+    photos = drawn_photos()
+    module = FineTuning(head, mean_embedding(head, photos), FineTuningConfig(steps=2))
+    start = [value.clone() for value in module.discriminator.parameters()]
+    fit(module, PhotoBatches(photos, steps=2, batch_size=2, augment=module.config.augment), accelerator="cpu")
+    assert all(torch.equal(*values) for values in zip(module.discriminator.parameters(), start, strict=True))
+    assert set(module.history[-1]) == {"content"}
 
 
 def test_optimisers_hold_every_parameter_that_is_trained_once(module):
@@ -97,7 +108,7 @@ def test_a_person_is_learnt(head):
 def test_what_it_was_made_of_is_kept(head):
     photos = drawn_photos()
     provenance = fine_tune(
-        head, photos, FineTuningConfig(steps=1), provenance={"consent": "yes"}, **FAST
+        head, photos, FineTuningConfig(steps=1, loss_weights=JUDGED), provenance={"consent": "yes"}, **FAST
     ).avatar.provenance
     assert provenance["consent"] == "yes"
     assert provenance["photos"][0] == {"name": "0.png", "sha256": "a"}
@@ -106,9 +117,9 @@ def test_what_it_was_made_of_is_kept(head):
     assert provenance["fine_tuning"]["generator_lr"] == FineTuningConfig().generator_lr
 
 
-def test_epochs_are_passes_over_the_photos():
-    config = FineTuningConfig(epochs=3, batch_size=8)
-    assert [config.steps_for(count) for count in (1, 8, 9, 32)] == [3, 3, 6, 12]
+def test_epochs_are_passes_over_the_photos_and_few_photos_get_more():
+    config = FineTuningConfig(epochs=3, batch_size=8, least_steps=5)
+    assert [config.steps_for(count) for count in (1, 8, 9, 32)] == [5, 5, 6, 12]
     assert FineTuningConfig(steps=5).steps_for(32) == 5
 
 
