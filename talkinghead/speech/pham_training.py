@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from talkinghead.face.arkit import RIG_NAMES
@@ -48,6 +49,10 @@ class PhamRecipe(Recipe):
     """Each sound is heard at these speeds (and pitches), the face with it."""
     loudness: float = 6.0
     """Standard deviation, decibels, of the level that a stretch is played at."""
+    channel: float = 0.0
+    """Size of a constant that is added to each feature of a stretch, in the feature's deviations: another microphone."""
+    noise: float = 0.0
+    """Size of what is added to each feature of each frame, in the feature's deviations."""
     balance: float = 1.0
     """Tracks are drawn by their length to this power: 1 by length, 0 all alike."""
     rotation: float = 1.0
@@ -130,7 +135,7 @@ class PhamTraining(SpeechTraining):
         self.register_buffer("turning", rotation.std(0).clamp_min(_LEAST_ROTATION))
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
-        rotation, expressions, _ = self.network(batch["features"])
+        rotation, expressions, _ = self.network(self.disturbed(batch["features"]))
         counts, turns = batch["counts"][..., None].sqrt(), batch["turns"][..., None]
         truth = batch["expressions"]
         weights = self.settings
@@ -144,6 +149,14 @@ class PhamTraining(SpeechTraining):
         if weights.sparsity:
             terms["sparsity"] = weights.sparsity * sparsity_loss(expressions)
         return terms
+
+    def disturbed(self, features: Float[Tensor, "b t f"]) -> Float[Tensor, "b t f"]:
+        """Features as another microphone in another room might have heard them."""
+        if not self.training:
+            return features
+        channel = self.settings.channel * torch.randn_like(features[:, :1])
+        noise = self.settings.noise * torch.randn_like(features)
+        return features + self.network.deviation * (channel + noise)
 
     def shipped(self, provenance: dict[str, Any]) -> PhamModel:
         network = copy.deepcopy(self.best_network()).float().eval()
