@@ -80,7 +80,8 @@ class KarrasBatches(Batches):
         self.first_frame = np.concatenate([[0], np.cumsum([len(track) for track in tracks])])
 
     def draw(self, random: np.random.Generator) -> Batch:
-        parts = [self.segment(random, int(i)) for i in random.choice(len(self.tracks), self.recipe.segments, p=self.share)]
+        chosen = random.choice(len(self.tracks), self.recipe.segments, p=self.share)
+        parts = [self.segment(random, int(number)) for number in chosen]
         return {name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]}
 
     def segment(self, random: np.random.Generator, number: int) -> dict[str, np.ndarray]:

@@ -50,7 +50,7 @@ class PhamRecipe(Recipe):
     loudness: float = 6.0
     """Standard deviation, decibels, of the level that a stretch is played at."""
     channel: float = 0.0
-    """Size of a constant that is added to each feature of a stretch, in the feature's deviations: another microphone."""
+    """Size of a constant added to each feature of a stretch, in the feature's deviations: another microphone."""
     noise: float = 0.0
     """Size of what is added to each feature of each frame, in the feature's deviations."""
     balance: float = 1.0
