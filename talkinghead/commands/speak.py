@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,14 +44,6 @@ ffmpeg -i voice.wav -f s16le -ac 1 -ar 16000 - | talkinghead speak - --live --av
 """
 
 
-class Kind(StrEnum):
-    """Published ways from a voice to a face."""
-
-    karras = "karras"
-    pham = "pham"
-    voca = "voca"
-
-
 @dataclass(frozen=True)
 class Voice:
     """What is said."""
@@ -68,8 +59,10 @@ class Voice:
 def speak(
     voice: Annotated[str, typer.Argument(help="A sound file, a text, or with --live: - (PCM on stdin) or mic.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .mp4; with --live also - (raw RGB) or window.")],
-    model: Annotated[Kind, typer.Option(help="How speech becomes movement.")] = Kind.karras,
-    weights: Annotated[Path | None, typer.Option(help="Another trained model than the one that ships.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="How speech becomes movement: karras, pham, voca, or a .speech.safetensors of your own."),
+    ] = None,
     avatar: Annotated[Path | None, typer.Option(help="The person: a file made by talkinghead fine-tune.")] = None,
     mesh: Annotated[
         Path | None,
@@ -107,7 +100,7 @@ def speak(
         speak_live(
             voice,
             output,
-            weights=weights,
+            model=model or "pham",
             avatar=avatar,
             still=still,
             seed=seed,
@@ -122,14 +115,14 @@ def speak(
     if output.suffix.lower() != ".mp4":
         raise UserError(f"--output is {output}; give a name that ends in .mp4.")
     written = [path for path in (output, save_motion, save_voice) if path is not None]
-    read = [path for path in (avatar, mesh, reference, weights, Path(voice)) if path is not None]
+    read = [path for path in (avatar, mesh, reference, Path(model or "karras"), Path(voice)) if path is not None]
     for path in written:
         refuse_existing(path, overwrite=overwrite)
         if any(path.absolute() == other.absolute() for other in read):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
     from talkinghead.speech.heads import join, with_blendshapes
 
-    speaker = load_model(model.value, weights)
+    speaker = load_model(model or "karras")
     where = best_device(device)
     with heard(voice, command=tts_command, language=language, keep=save_voice, overwrite=overwrite) as said:
         spoken = speaker.predict(
@@ -155,18 +148,16 @@ def main(argv: list[str]) -> None:
     run_command(speak, argv, epilog=_EPILOG)
 
 
-def load_model(kind: str, weights: Path | None) -> "SpeechModel":
-    """A trained model: the one of this kind that ships, or the user's own.
+def load_model(name: str) -> "SpeechModel":
+    """A trained model: the one of a kind that ships, or one in a file.
 
     Raises:
-        UserError: if it is missing or of another kind.
+        UserError: if there is no such kind or file.
     """
     from talkinghead.speech.model import SpeechModel, default_speech_path
 
-    model = SpeechModel.load(weights or default_speech_path(kind))
-    if model.kind != kind:
-        raise UserError(f"{weights} holds a {model.kind} model; give --model {model.kind}.")
-    return model
+    path = Path(name)
+    return SpeechModel.load(path if path.suffix else default_speech_path(name))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """speak --live: sound in from stdin or a microphone, frames out while it comes."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talkinghead.commands.speak import Kind, load_model
+from talkinghead.commands.speak import load_model
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def speak_live(
     voice: str,
     output: Path,
     *,
-    weights: Path | None,
+    model: str,
     avatar: Path | None,
     still: bool,
     seed: int,
@@ -55,9 +56,10 @@ def speak_live(
     from talkinghead.speech.model import PhamModel
 
     blocks = sound_blocks(voice, rate, round(rate * BLOCK_SECONDS))
-    model = load_model(Kind.pham.value, weights)
-    assert isinstance(model, PhamModel)
-    face = LiveFace(model, default_rig(), rate=rate, fps=fps, still=still, seed=seed, strength=strength)
+    hearing = load_model(model)
+    if not isinstance(hearing, PhamModel):
+        raise UserError(f"--live needs a pham model, and {model} is {hearing.kind}, which hears the future.")
+    face = LiveFace(hearing, default_rig(), rate=rate, fps=fps, still=still, seed=seed, strength=strength)
     paint = painter(avatar, size=size, device=device)
     sound = LiveSound(rate)
     late: list[float] = []
@@ -182,11 +184,11 @@ def _to_stdout(frame: "np.ndarray") -> None:
 def _window() -> Sink:
     import cv2
 
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UserError("there is no display for a window; give an .mp4 or -.")  # OpenCV would abort the program
+
     def show(frame: "np.ndarray") -> None:
-        try:
-            cv2.imshow("talkinghead", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        except cv2.error as error:
-            raise UserError("there is no display for a window; give an .mp4 or -.") from error
+        cv2.imshow("talkinghead", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if cv2.waitKey(1) & 0xFF in (27, ord("q")):
             raise KeyboardInterrupt
 

@@ -80,8 +80,6 @@ def test_a_voice_moves_a_person(things, tmp_path):
             "--save-motion",
             kept,
             "--model",
-            "karras",
-            "--weights",
             things / "karras.speech.safetensors",
             "--emotion",
             "cross",
@@ -102,7 +100,7 @@ def test_a_voice_moves_a_person(things, tmp_path):
 def test_without_an_avatar_a_head_is_shaded_and_a_reference_is_followed(things, tmp_path):
     reference = Motion(np.tile(drawn_photos().landmarks[:1], (5, 1, 1)), np.ones(5, np.float32), Fraction(10))
     reference.save(tmp_path / "ref.motion.safetensors")
-    options = ["--model", "pham", "--weights", things / "pham.speech.safetensors", "--size", 64]
+    options = ["--model", things / "pham.speech.safetensors", "--size", 64]
     assert speak(things / "voice.wav", "-o", tmp_path / "a.mp4", *options, "--still") == 0
     assert (
         speak(
@@ -121,7 +119,7 @@ def test_a_text_is_spoken(things, tmp_path, monkeypatch):
         return Spoken(voice(0.3), RATE)
 
     monkeypatch.setattr(speech_synthesis, "speak_text", pretend)
-    options = ["--model", "pham", "--weights", things / "pham.speech.safetensors", "--size", 32]
+    options = ["--model", things / "pham.speech.safetensors", "--size", 32]
     kept = tmp_path / "kept.motion.safetensors"
     assert speak("Hello, world.", "-o", tmp_path / "a.mp4", *options, "--save-motion", kept) == 0
     assert said == ["Hello, world."] and probe(tmp_path / "a.mp4").has_sound
@@ -134,8 +132,8 @@ def test_another_shape_and_another_topology(things, tmp_path):
     rig = default_rig()
     lines = ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in rig.neutral * 1.1]
     (tmp_path / "big.obj").write_text("\n".join([*lines, "f 1 2 3"]))
-    options = ["--model", "karras", "--size", 32]
-    karras, tetra = (["--weights", things / f"{name}.speech.safetensors"] for name in ("karras", "tetra"))
+    options = ["--size", 32]
+    karras, tetra = (["--model", things / f"{name}.speech.safetensors"] for name in ("karras", "tetra"))
     kept = tmp_path / "kept.motion.safetensors"
     assert (
         speak(
@@ -162,18 +160,18 @@ def test_another_shape_and_another_topology(things, tmp_path):
         (["-o", "out.avi"], "ends in .mp4"),
         (["-o", "o.mp4", "--still", "--reference", "a.mp4"], "exclude each other"),
         (["-o", "o.mp4", "--avatar", "a", "--mesh", "b"], "exclude each other"),
-        (["-o", "o.mp4", "--model", "pham", "--weights", "{karras}"], "holds a karras model"),
-        (["-o", "o.mp4", "--weights", "none.safetensors"], "none.safetensors: there is no such file"),
-        (["-o", "o.mp4", "--weights", "{karras}", "--emotion", "jolly"], "there is no emotion 'jolly'"),
-        (["-o", "o.mp4", "--weights", "{karras}", "--mesh", "{rig}"], "moved by blendshapes"),
-        (["-o", "o.mp4", "--weights", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
-        (["-o", "o.mp4", "--weights", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),
-        (["-o", "{voice}", "--weights", "{karras}", "--overwrite"], "ends in .mp4"),
+        (["-o", "o.mp4", "--model", "madonna"], "there is no speech model 'madonna'"),
+        (["-o", "o.mp4", "--model", "none.safetensors"], "none.safetensors: there is no such file"),
+        (["-o", "o.mp4", "--model", "{karras}", "--emotion", "jolly"], "there is no emotion 'jolly'"),
+        (["-o", "o.mp4", "--model", "{karras}", "--mesh", "{rig}"], "moved by blendshapes"),
+        (["-o", "o.mp4", "--model", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
+        (["-o", "o.mp4", "--model", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),
+        (["-o", "{voice}", "--model", "{karras}", "--overwrite"], "ends in .mp4"),
         (
-            ["-o", "o.mp4", "--weights", "{karras}", "--save-motion", "{anna}", "--avatar", "{anna}", "--overwrite"],
+            ["-o", "o.mp4", "--model", "{karras}", "--save-motion", "{anna}", "--avatar", "{anna}", "--overwrite"],
             "made from",
         ),
-        (["-o", "o.mp4", "--weights", "{karras}", "--reference", "blind.motion.safetensors"], "no frame shows a face"),
+        (["-o", "o.mp4", "--model", "{karras}", "--reference", "blind.motion.safetensors"], "no frame shows a face"),
     ],
     ids=lambda value: " ".join(value[2:4]) if isinstance(value, list) else "",
 )
@@ -194,7 +192,7 @@ def test_wrong_options_are_named(things, tmp_path, monkeypatch, capsys, options,
 
 
 def test_a_voice_that_is_not_there_or_too_short(things, tmp_path, capsys):
-    options = ["-o", tmp_path / "o.mp4", "--weights", things / "karras.speech.safetensors"]
+    options = ["-o", tmp_path / "o.mp4", "--model", things / "karras.speech.safetensors"]
     assert "none.wav: there is no such file" in failing(capsys, "none.wav", *options)
     soundfile.write(tmp_path / "click.wav", np.zeros(20), RATE)
     assert "shorter than a frame" in failing(capsys, tmp_path / "click.wav", *options)
@@ -215,7 +213,7 @@ class Stdin:
 @pytest.mark.parametrize("person", [True, False], ids=["avatar", "mesh"])
 def test_live_sound_becomes_a_clip(things, tmp_path, monkeypatch, caplog, person):
     monkeypatch.setattr(sys, "stdin", Stdin(0.4))
-    options = ["--weights", things / "pham.speech.safetensors", "--size", 32, "--device", "cpu"]
+    options = ["--model", things / "pham.speech.safetensors", "--size", 32, "--device", "cpu"]
     options += ["--avatar", things / "anna.avatar.safetensors"] if person else []
     with caplog.at_level("INFO"):
         assert speak("-", "--live", "-o", tmp_path / "live.mp4", *options) == 0
@@ -229,7 +227,7 @@ def test_live_frames_on_stdout(things, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", Stdin(0.2))
     monkeypatch.setattr(sys, "stdout", Stdout)
-    options = ["--weights", things / "pham.speech.safetensors", "--size", 32]
+    options = ["--model", things / "pham.speech.safetensors", "--size", 32]
     assert speak("-", "--live", "-o", "-", *options) == 0
     assert len(Stdout.buffer.getvalue()) == 6 * 32 * 32 * 3
 
@@ -245,7 +243,20 @@ def test_live_frames_on_stdout(things, tmp_path, monkeypatch):
 def test_live_wants_a_stream(things, tmp_path, monkeypatch, capsys, voice_, options, says):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", Stdin(0.0))
-    assert says in failing(capsys, voice_, "--live", "--weights", things / "pham.speech.safetensors", *options)
+    assert says in failing(capsys, voice_, "--live", "--model", things / "pham.speech.safetensors", *options)
+
+
+def test_live_wants_a_model_that_does_not_hear_the_future(things, tmp_path, capsys):
+    options = ["-o", tmp_path / "o.mp4", "--model", things / "karras.speech.safetensors"]
+    assert "--live needs a pham model" in failing(capsys, "-", "--live", *options)
+
+
+def test_a_window_needs_a_display(things, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    said = failing(capsys, "-", "--live", "-o", "window", "--model", things / "pham.speech.safetensors")
+    assert "no display" in said
 
 
 def test_a_microphone_needs_its_library(monkeypatch):
