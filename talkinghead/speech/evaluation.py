@@ -157,7 +157,7 @@ def evaluate(
     squares: list[tuple[Track, float]] = []
     lengths = []
     for track in held_out:
-        sure = track.confidence > 0 if track.confidence.any() else np.ones(len(track), bool)
+        sure = track.confidence > 0
         truth = (track.offsets(np.arange(len(track)) / float(track.fps)) + track.face.template)[sure]
         points = lip_points(track, rig)
         lengths.append(len(truth))

@@ -160,7 +160,9 @@ def read_track(sequence: Sequence, corpus: SpeechCorpus) -> Track:
     else:
         raise UserError(f"{sequence.name}: it has neither blendshapes nor vertices with a template of its speaker.")
     cache = corpus.folder / "features"
-    return Track(sequence, face, weights, vertices, motion.pose, motion.fps, motion.confidence, cache)
+    # Meshes that were captured have no landmarks, so that nothing was unsure about them.
+    confidence = motion.confidence if motion.confidence.any() else np.ones_like(motion.confidence)
+    return Track(sequence, face, weights, vertices, motion.pose, motion.fps, confidence, cache)
 
 
 def at_times(

@@ -38,6 +38,7 @@ def test_tracks_of_meshes_give_offsets_from_the_speakers_template(meshes):
     assert offsets.shape == (60, 4, 3)
     assert offsets[:, 2, 1].min() < -0.005 and np.abs(offsets[:, [0, 1, 3]]).max() < 1e-6
     np.testing.assert_array_equal(track.face.template, TEMPLATE)
+    assert (track.confidence == 1).all()
     with pytest.raises(UserError, match="no blendshapes"):
         track.weights_at(np.zeros(1))
 
