@@ -60,6 +60,7 @@ class DataConfig:
 def main(argv: list[str]) -> None:
     """Parse the configuration and train."""
     import torch
+    from jsonargparse import set_parsing_settings
     from pytorch_lightning import seed_everything
 
     from talkinghead.speech import recipes  # noqa: F401  the subclasses that class_path may name
@@ -68,7 +69,8 @@ def main(argv: list[str]) -> None:
     parser = config_parser("speech-train", _EXAMPLES)
     parser.add_class_arguments(RunConfig, "run")
     parser.add_class_arguments(DataConfig, "data")
-    parser.add_subclass_arguments(Recipe, "model", required=True)
+    set_parsing_settings(subclasses_enabled=[Recipe])  # dataclasses are plain settings to it otherwise
+    parser.add_argument("--model", type=Recipe, required=True, help="KarrasRecipe, PhamRecipe or VocaRecipe")
     with refusals("speech-train"):
         settings = parser.parse_args(argv)
     run, data = RunConfig(**settings.run.as_dict()), DataConfig(**settings.data.as_dict())

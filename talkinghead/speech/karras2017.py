@@ -256,13 +256,13 @@ def learning_rate(step: int, *, steps: int, epoch: int, last: float = 0.06) -> f
     Args:
         step: from 0.
         steps: in all.
-        epoch: steps of the first epoch.
+        epoch: steps of the first epoch, or a twentieth of all where that is less.
         last: share of the steps over which the rate goes smoothly to 0 (the paper's last 30 of 500 epochs).
 
     References:
         Karras et al. 2017, section 4.4.
     """
-    epoch = max(min(epoch, steps // 4), 1)
+    epoch = max(min(epoch, steps // 20), 1)
     rate = 1e-2 ** (1 - (step + 1) / epoch) if step < epoch else math.sqrt(epoch / (step + 1))
     ending = (step - steps * (1 - last)) / max(steps * last, 1)
     return rate * (0.5 + 0.5 * math.cos(math.pi * min(ending, 1.0)) if ending > 0 else 1.0)
