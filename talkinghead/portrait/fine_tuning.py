@@ -41,15 +41,24 @@ class FineTuning(LightningModule):
         embedding: e, the mean embedding of the photos.
         config: rates and weights.
         steps: over which the rates fall; 0 keeps them.
+        photos: that it learns from.
 
     References:
         Zakharov et al. 2019, section 3.3.
     """
 
-    def __init__(self, head: FewShotHead, embedding: Float[Tensor, "1 e"], config: FineTuningConfig, *, steps: int = 0):
+    def __init__(
+        self,
+        head: FewShotHead,
+        embedding: Float[Tensor, "1 e"],
+        config: FineTuningConfig,
+        *,
+        steps: int = 0,
+        photos: int = 1,
+    ):
         super().__init__()
         self.automatic_optimization = False
-        self.config, self.steps = config, steps
+        self.config, self.steps, self.photos = config, steps, photos
         self.generator = person_generator(head.generator).requires_grad_(True)
         with torch.no_grad():
             self.adain_params = nn.Parameter(head.generator.project(embedding).clone())
@@ -82,8 +91,8 @@ class FineTuning(LightningModule):
         fake, terms = self._generator_step(batch)
         for _ in range(self.config.discriminator_steps if self._is_judged else 0):
             terms |= self._discriminator_step(batch, fake)
-        self.step += 1
         self._pull_and_average()
+        self.step += 1
         self.history.append({name: float(value) for name, value in terms.items()})
         bad = [name for name, value in self.history[-1].items() if not math.isfinite(value)]
         if bad:
@@ -97,9 +106,13 @@ class FineTuning(LightningModule):
         """Whether the discriminator has a say; without weight it would only cost time."""
         return bool(self.config.loss_weights.adversarial or self.config.loss_weights.feature_matching)
 
-    def _set_rates(self) -> None:
+    def _rate(self) -> float:
+        """What the rates, and the pull with them, are multiplied by at this step."""
         progress = min(1.0, self.step / self.steps) if self.steps else 0.0
-        factor = self.config.decay + (1 - self.config.decay) * (1 + math.cos(math.pi * progress)) / 2
+        return self.config.decay + (1 - self.config.decay) * (1 + math.cos(math.pi * progress)) / 2
+
+    def _set_rates(self) -> None:
+        factor = self._rate()
         for optimiser in self.optimizers():  # type: ignore[union-attr]
             for group in optimiser.param_groups:
                 group["lr"] = group.setdefault("first_lr", group["lr"]) * factor
@@ -135,11 +148,12 @@ class FineTuning(LightningModule):
     @torch.no_grad()
     def _pull_and_average(self) -> None:
         """Draw the weights towards the start, and the averaged ones towards the weights."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.config.ema, (2 + self.step) / (11 + self.step))
         now = [*self.generator.parameters(), self.adain_params]
         if self.start is not None:
+            pull = self.config.pull * self._rate() / math.sqrt(self.photos)
             for value, start in zip(now, self.start.parameters(), strict=True):
-                value.lerp_(start, self.config.pull)
+                value.lerp_(start, pull)
         for value, mean in zip(now, self.averaged.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
 
@@ -198,7 +212,7 @@ def fine_tune(
     learnt = photos.select(range(len(photos) - config.hold_out))
     steps = config.steps_for(len(learnt))
     torch.manual_seed(config.seed)
-    module = FineTuning(head, mean_embedding(head, photos), config, steps=steps)
+    module = FineTuning(head, mean_embedding(head, photos), config, steps=steps, photos=len(learnt))
     if steps:
         batches = PhotoBatches(
             learnt, steps=steps, batch_size=config.batch_size, augment=config.augment, seed=config.seed

@@ -41,8 +41,12 @@ class FineTuningConfig:
     """The rates fall to this fraction of themselves by the last step, along a cosine."""
     clip: float = 10.0
     """Largest gradient norm."""
-    pull: float = 0.0
-    """How far each step draws the weights back to the meta-learned ones, 0..1."""
+    pull: float = 0.04
+    """How far each step draws the weights back to the meta-learned ones, 0..1, at the first rate and for one photo.
+
+    Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and with
+    the root of the number of photos, because more photos show more of the face.
+    """
     loss_weights: LossWeights = field(default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0))
     perceptual: str = "offline"
     """Content loss: offline or paper."""

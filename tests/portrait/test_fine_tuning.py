@@ -124,9 +124,23 @@ def test_epochs_are_passes_over_the_photos_and_few_photos_get_more():
 
 
 def test_full_pull_keeps_the_meta_learned_weights(head):
-    photos = drawn_photos()
-    tuned = fine_tune(head, photos, FineTuningConfig(steps=2, pull=1.0), **FAST)
+    photos = drawn_photos(1)
+    tuned = fine_tune(head, photos, FineTuningConfig(steps=2, pull=1.0, decay=1.0), **FAST)
     assert np.array_equal(render(tuned.avatar, photos.landmarks), render(feed_forward(head, photos), photos.landmarks))
+
+
+def test_the_pull_weakens_with_the_photos_and_the_rate(head):
+    def pulled(photos, step):
+        config = FineTuningConfig(pull=0.5, decay=0.0, ema=0.0)
+        module = FineTuning(head, mean_embedding(head, drawn_photos()), config, steps=2, photos=photos)
+        module.step = step
+        before = module.adain_params.detach().clone()
+        with torch.no_grad():
+            module.adain_params += 1
+        module._pull_and_average()
+        return 1 - float((module.adain_params - before).detach().mean())
+
+    assert [pulled(1, 0), pulled(4, 0), pulled(1, 1), pulled(1, 2)] == pytest.approx([0.5, 0.25, 0.25, 0.0], abs=1e-4)
 
 
 def test_no_average_keeps_the_last_weights(head):
