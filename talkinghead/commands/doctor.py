@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from talkinghead.commands import run_command
+from talkinghead.media.speech_synthesis import can_speak
 
 Use = Literal["commercial", "research", "ask"]
 
@@ -41,6 +41,8 @@ USES = {
     "research": "research only, or trained on data that excludes commercial use",
     "ask": "a free licence, but trained on data collected for research: ask before selling what it makes",
 }
+SPEECH_MODELS: dict[str, Use] = {"karras": "commercial", "pham": "research", "voca": "research"}
+"""Who may use what the shipped models make: Karras's was trained on MIT data, the others on research footage too."""
 PIP = f"{sys.executable} -m pip"
 MARKS = {True: "[green]ok[/]", False: "[yellow]--[/]"}
 
@@ -93,7 +95,7 @@ def examine() -> Iterator[Finding]:
     yield from landmark_backends()
     yield from networks()
     yield from weights()
-    yield speech()
+    yield from speech()
 
 
 def packages() -> Iterator[Finding]:
@@ -226,13 +228,17 @@ def weights() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def speech() -> Finding:
-    """Text to speech for demonstrations."""
-    program = shutil.which("espeak-ng")
+def speech() -> Iterator[Finding]:
+    """Models that speak, and what speaks a text."""
+    folder = Path(str(files("talkinghead"))) / "weights"
+    for kind, use in SPEECH_MODELS.items():
+        path = folder / f"{kind}.speech.safetensors"
+        fix = f"talkinghead speech-train --config configs/{kind}.yaml"
+        detail = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "not in this install"
+        yield Finding("speech", kind, path.is_file(), detail, use=use, fix=fix)
+    program = can_speak()
     fix = "brew install espeak-ng" if sys.platform == "darwin" else "sudo apt-get install -y espeak-ng"
-    return Finding(
-        "speech", "espeak-ng", program is not None, program or "optional, for demonstrations that speak", fix=fix
-    )
+    yield Finding("speech", "espeak-ng", program is not None, program or "optional, lets a text be spoken", fix=fix)
 
 
 def show(console: Console, findings: list[Finding]) -> None:

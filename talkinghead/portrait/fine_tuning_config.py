@@ -47,10 +47,14 @@ class FineTuningConfig:
     Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and with
     the root of the number of photos, because more photos show more of the face.
     """
-    loss_weights: LossWeights = field(default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0))
+    loss_weights: LossWeights = field(
+        default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0)
+    )
     perceptual: str = "offline"
     """Content loss: offline or paper."""
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(shape=0.9, warp=0.02, rotation=6.0, colour=0.0))
+    augment: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(shape=0.9, warp=0.02, rotation=6.0, colour=0.0)
+    )
     """Changes drawn for each photo at each step. Colour stays: it belongs to the person."""
     hold_out: int = 0
     """Photos kept back to stop by: the weights with the smallest content loss on them are kept."""
