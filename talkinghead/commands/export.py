@@ -100,17 +100,13 @@ def read_source(path: Path, *, fps: str | None, detector: str, device: str) -> "
     Raises:
         UserError: if `fps` is not a number above 0, or the file cannot be read.
     """
-    if path.suffix.lower() == ".csv":
-        from talkinghead.data.arkit_csv import read_arkit_csv
-
-        try:
-            rate = Fraction(fps) if fps else None
-        except (ValueError, ZeroDivisionError) as error:
-            raise UserError(f"--fps is {fps!r}; give a number, like 25 or 30000/1001.") from error
-        if rate is not None and rate <= 0:
-            raise UserError(f"--fps is {fps}; it must be above 0.")
-        return read_arkit_csv(path, fps=rate)
-    return read_driver(path, detector=detector, device=best_device(device))
+    try:
+        rate = Fraction(fps) if fps else None
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(f"--fps is {fps!r}; give a number, like 25 or 30000/1001.") from error
+    if rate is not None and rate <= 0:
+        raise UserError(f"--fps is {fps}; it must be above 0.")
+    return read_driver(path, detector=detector, device=best_device(device), fps=rate)
 
 
 def fitted(motion: "Motion", rig: "Rig") -> "Motion":

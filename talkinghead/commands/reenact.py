@@ -13,6 +13,8 @@ from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from talkinghead.motion import Motion
     from talkinghead.motion import Progress as Report
 
@@ -29,6 +31,8 @@ talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o side_by_side.
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o a.mp4 --save-motion speech.motion.safetensors
 
 talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4      (tracked once, used twice)
+
+talkinghead reenact ben.avatar.safetensors --driver recording.csv -o c.mp4      (ARKit's 52 curves)
 """
 
 
@@ -49,7 +53,7 @@ class MissingMode(StrEnum):
 
 def reenact(
     avatar: Annotated[Path, typer.Argument(help="The person: a file made by talkinghead fine-tune.")],
-    driver: Annotated[Path, typer.Option(help="What moves: a video, or a .motion.safetensors.")],
+    driver: Annotated[Path, typer.Option(help="What moves: a video, a .motion.safetensors, or an ARKit .csv.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The clip to write, an .mp4.")],
     motion: Annotated[
         MotionMode,
@@ -123,12 +127,16 @@ def main(argv: list[str]) -> None:
     run_command(reenact, argv, epilog=_EPILOG)
 
 
-def read_driver(path: Path, *, detector: str, device: str) -> "Motion":
-    """The motion in a file, or tracked in a video with a progress bar."""
+def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None" = None) -> "Motion":
+    """The motion in a file, in an ARKit CSV (at `fps`, or as its timecodes say), or tracked in a video with a bar."""
     from talkinghead.motion import Motion
 
     if path.suffix == MOTION_SUFFIX:
         return Motion.load(path)
+    if path.suffix.lower() == ".csv":
+        from talkinghead.data.arkit_csv import read_arkit_csv
+
+        return read_arkit_csv(path, fps=fps)
     with bar("tracking") as report:
         return Motion.from_video(path, detector=detector, device=device, progress=report)
 

@@ -8,7 +8,12 @@ import pytest
 from people import TINY, drawn_photos, tiny_head
 
 from talkinghead import cli
+from talkinghead.data.arkit_csv import write_arkit_csv
+from talkinghead.data.rig_motion import motion_of_weights
 from talkinghead.data.synthetic import random_motion, write_clip
+from talkinghead.face.arkit import RIG_NAMES
+from talkinghead.face.landmarks import mouth_opening
+from talkinghead.face.rig import default_rig
 from talkinghead.media.video import VideoWriter, probe
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import feed_forward
@@ -112,3 +117,16 @@ def test_help_gives_examples(capsys):
     assert reenact("--help") == 0
     page = capsys.readouterr().out
     assert "--save-motion" in page and "talkinghead reenact anna.avatar.safetensors" in page
+
+
+def test_arkit_curves_move_an_avatar(anna, tmp_path):
+    frames = 6
+    weights = np.zeros((frames, len(RIG_NAMES)), np.float32)
+    weights[:, RIG_NAMES.index("jawOpen")] = np.linspace(0, 0.6, frames)
+    recording = motion_of_weights(weights, Fraction(30), default_rig())
+    write_arkit_csv(recording, tmp_path / "recording.csv")
+    moved, curves = tmp_path / "out.mp4", tmp_path / "kept.motion.safetensors"
+    assert reenact(anna, "--driver", tmp_path / "recording.csv", "-o", moved, "--save-motion", curves) == 0
+    assert (probe(moved).frames, probe(moved).fps) == (frames, 30)
+    opening = mouth_opening(Motion.load(curves).landmarks)
+    assert (np.diff(opening) > 0).all()
