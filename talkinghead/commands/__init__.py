@@ -1,8 +1,10 @@
 """One module a command, each with `main(argv)`."""
 
 import argparse
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +13,8 @@ from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
+
+log = logging.getLogger(__name__)
 
 
 def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = "") -> None:
@@ -49,3 +53,21 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
+
+
+def first_step(checkpoint: Path, steps: int) -> int:
+    """The step at which a run goes on: what its checkpoint has learnt from, 0 where there is none.
+
+    Raises:
+        UserError: if the run has its steps already.
+    """
+    first = 0
+    if checkpoint.is_file():
+        import torch
+
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+        first = int(state["steps_done"])
+        log.info("going on from step %d of %s", first, checkpoint)
+    if first >= steps:
+        raise UserError(f"{checkpoint} has learnt from {first} steps already; raise --run.steps above that")
+    return first

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from talkinghead.commands import config_parser, refusals
-from talkinghead.errors import UserError
+from talkinghead.commands import config_parser, first_step, refusals
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -104,7 +103,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         settings: written into the run's folder.
         recipe: the same for the head's header.
     """
-    import torch
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import RichProgressBar
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -116,12 +114,7 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
     (run.folder / "config.yaml").write_text(settings)
     checkpoint = run.folder / CHECKPOINT
     data.steps = run.steps
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-        data.first_step = int(state["steps_done"])
-        log.info("going on from step %d of %s", data.first_step, checkpoint)
-    if data.first_step >= run.steps:
-        raise UserError(f"{checkpoint} has learnt from {data.first_step} steps already; raise --run.steps above that")
+    data.first_step = first_step(checkpoint, run.steps)
     provenance = {"recipe": recipe, "videos": data.num_videos}
     trainer = Trainer(
         default_root_dir=run.folder,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talkinghead.commands import config_parser, refusals
+from talkinghead.commands import config_parser, first_step, refusals
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ def train(recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str) -> 
     Raises:
         UserError: if there is nothing to learn from, or the run has its steps already.
     """
-    import torch
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import RichProgressBar
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -98,13 +97,8 @@ def train(recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str) -> 
     from talkinghead.speech.training import SpeechData
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    checkpoint, first = run.folder / CHECKPOINT, 0
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-        first = int(state["steps_done"])
-        log.info("going on from step %d of %s", first, checkpoint)
-    if first >= run.steps:
-        raise UserError(f"{checkpoint} has learnt from {first} steps already; raise --run.steps above that")
+    checkpoint = run.folder / CHECKPOINT
+    first = first_step(checkpoint, run.steps)
     tracks = read_tracks(data.corpora, "train")
     held_out = read_tracks(data.validation or data.corpora, "val")
     if not tracks:
