@@ -1,5 +1,7 @@
 """A tiny head and a drawn person for the tests of avatars."""
 
+from dataclasses import replace
+
 import torch
 
 from talkinghead.data.photos import Photos
@@ -8,6 +10,9 @@ from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.head import FewShotHead, folded
 
 TINY = PortraitConfig(size=64, min_channels=4, max_channels=16, embedding_dim=16, attention=False)
+
+PAINTER = replace(TINY, warped_photo=True)
+"""The same over a warped photo."""
 
 
 def tiny_head(*, seed: int = 0, config: PortraitConfig = TINY) -> FewShotHead:

@@ -23,6 +23,7 @@ run's folder holds a checkpoint.
 examples:
   talkinghead meta-train --config configs/small.yaml
   talkinghead meta-train --config configs/small.yaml --run.steps 2000 --model.generator_lr 2e-4
+  talkinghead meta-train --config configs/small.yaml --run.start_from shipped
   talkinghead meta-train --config configs/voxceleb2.yaml --run.devices 8
 """
 
@@ -33,6 +34,9 @@ class RunConfig:
 
     folder: Path
     """Checkpoint, head, logs and sheets; a checkpoint in it is resumed."""
+    start_from: Path | None = None
+    """A head whose weights are taken where there is no checkpoint yet, instead of random ones; `shipped` for the one
+    of this installation."""
     steps: int = 100_000
     """Batches to learn from, counted from the run's beginning."""
     precision: str = "32-true"
@@ -61,6 +65,7 @@ def main(argv: list[str]) -> None:
     parser.add_class_arguments(EpisodeData, "data")
     parser.add_class_arguments(MetaLearning, "model")
     parser.link_arguments("model.portrait.size", "data.size")
+    parser.link_arguments("model.portrait.warped_photo", "data.warped_photo")
     parser.link_arguments("data.num_videos", "model.num_videos", apply_on="instantiate")
     with refusals("meta-train"):
         settings = parser.parse_args(argv)
@@ -108,11 +113,15 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
     from pytorch_lightning.strategies import DDPStrategy
 
+    from talkinghead.portrait.head import FewShotHead, default_head_path
     from talkinghead.portrait.run_folder import CHECKPOINT, HEAD, RunFolder
 
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "config.yaml").write_text(settings)
     checkpoint = run.folder / CHECKPOINT
+    if run.start_from is not None and not checkpoint.is_file():
+        path = default_head_path() if str(run.start_from) == "shipped" else run.start_from
+        model.start_from(FewShotHead.load(path)[0])
     data.steps = run.steps
     data.first_step = first_step(checkpoint, run.steps)
     provenance = {"recipe": recipe, "videos": data.num_videos}

@@ -151,12 +151,14 @@ def painter(avatar: Path | None, *, size: int, device: str) -> "Callable[[Motion
         colours, view = rig_colours(rig), mesh_view(rig.neutral)
         return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
 
+    from talkinghead.face.warp import steady_source
     from talkinghead.portrait.avatar import Avatar
     from talkinghead.speech.joint import Likeness
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
-    return lambda moves: person.render_landmarks(likeness.landmarks(moves), device=device)
+    photo = steady_source(person.source_landmarks, person.source_landmarks)
+    return lambda moves: person.render_landmarks(likeness.landmarks(moves), photo=photo, device=device)
 
 
 def open_sink(output: Path, stack: ExitStack, *, fps: Fraction, sound: "LiveSound", overwrite: bool) -> Sink:

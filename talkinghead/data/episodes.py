@@ -18,13 +18,17 @@ from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugm
 from talkinghead.data.shards import Shards, Track
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
+from talkinghead.face.warp import nearest_source, warp_photo
 from talkinghead.media.image import frame_to_tensor, resize
 
 _OPEN_TRACKS = 64
 
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
-(68,2), video_index (); batches carry one more axis in front."""
+(68,2), warped_photo (3,h,w) where asked for, video_index (); batches carry one more axis in front."""
+
+NEAREST = 0.5
+"""How often the photo that is warped is the nearest of the sources; else it is any of them, so that far ones occur."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Episodes(Dataset[Episode]):
         min_confidence: frames whose landmarks are less sure are left out.
         balance: draw a person first, then a track, so that long-filmed people do not dominate.
         cache_gib: memory for decoded frames, GiB; the rest is decoded each time.
+        warped_photo: warp a source frame to the target's landmarks.
 
     Raises:
         UserError: if no track has more than K usable frames.
@@ -67,9 +72,10 @@ class Episodes(Dataset[Episode]):
         min_confidence: float = 0.0,
         balance: bool = True,
         cache_gib: float = 4.0,
+        warped_photo: bool = False,
     ):
         self.shards, self.shots, self.size, self.augment, self.seed = shards, shots, size, augment, seed
-        self.balance = balance
+        self.balance, self.warped_photo = balance, warped_photo
         self._cache: dict[tuple[int, int], np.ndarray] = {}
         self._cache_room = int(cache_gib * 2**30 / (3 * size * size))
         self._open_tracks: dict[int, Track] = {}
@@ -138,7 +144,7 @@ class Episodes(Dataset[Episode]):
         drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.augment.landmark_noise
         pictures = draw_many(drawn.astype(np.float32), self.size)
         tensors = frame_to_tensor(frames)
-        return {
+        episode = {
             "source_frames": tensors[:-1],
             "source_landmark_images": pictures[:-1],
             "target_frame": tensors[-1],
@@ -146,6 +152,11 @@ class Episodes(Dataset[Episode]):
             "target_landmarks": torch.from_numpy(landmarks[-1]),
             "video_index": torch.tensor(draw.track),
         }
+        if self.warped_photo:
+            nearest = rng.random() < NEAREST
+            source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.shots))
+            episode["warped_photo"] = frame_to_tensor(warp_photo(frames[source], landmarks[source], drawn[-1]))
+        return episode
 
 
 class CountingSampler(Sampler[int]):
@@ -177,6 +188,7 @@ class EpisodeData(LightningDataModule):
         balance: draw people evenly.
         min_confidence: of a frame's landmarks.
         cache_gib: memory for decoded frames in each worker, GiB.
+        warped_photo: warp a source frame to the target's landmarks; as the model has it (set by the command).
     """
 
     def __init__(
@@ -193,10 +205,17 @@ class EpisodeData(LightningDataModule):
         balance: bool = True,
         min_confidence: float = 0.0,
         cache_gib: float = 2.0,
+        warped_photo: bool = False,
     ):
         super().__init__()
         self.batch_size, self.workers = batch_size, workers
-        common = {"shots": shots, "size": size, "min_confidence": min_confidence, "cache_gib": cache_gib}
+        common = {
+            "shots": shots,
+            "size": size,
+            "min_confidence": min_confidence,
+            "cache_gib": cache_gib,
+            "warped_photo": warped_photo,
+        }
         self.episodes = Episodes(Shards(shards), augment=augment, seed=seed, balance=balance, **common)  # type: ignore[arg-type]
         self.held_out = (
             None if validation is None else Episodes(Shards(validation), seed=seed, balance=balance, **common)  # type: ignore[arg-type]

@@ -10,10 +10,14 @@ from torch import Tensor
 from talkinghead.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_many
+from talkinghead.face.warp import nearest_source, warp_photo
 from talkinghead.media.image import frame_to_tensor
 
 Batch = dict[str, Tensor]
-"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2)."""
+"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_photo (b,3,h,w) where asked for."""
+
+SAME_PHOTO = 0.5
+"""How often a photo is drawn from another change of itself, rather than from another photo, where there are several."""
 
 
 class PhotoBatches:
@@ -25,10 +29,21 @@ class PhotoBatches:
         batch_size: photos a batch; all of them where there are fewer.
         augment: changes, drawn for each photo of each batch.
         seed: of all draws.
+        warped_photo: warp a photo to the landmarks of each.
     """
 
-    def __init__(self, photos: Photos, *, steps: int, batch_size: int, augment: AugmentConfig, seed: int = 0):
+    def __init__(
+        self,
+        photos: Photos,
+        *,
+        steps: int,
+        batch_size: int,
+        augment: AugmentConfig,
+        seed: int = 0,
+        warped_photo: bool = False,
+    ):
         self.photos, self.steps, self.augment, self.seed = photos, steps, augment, seed
+        self.warped_photo = warped_photo
         self.batch_size = min(batch_size, len(photos))
 
     def __len__(self) -> int:
@@ -49,25 +64,65 @@ class PhotoBatches:
     def batch(self, number: int) -> Batch:
         """Batch ``number``."""
         rng = np.random.default_rng([self.seed, 1, number])
-        frames, landmarks = [], []
+        frames, landmarks, drawn, warped = [], [], [], []
         for index in self.indices(number):
-            change = EpisodeAugmentation(self.augment, self.photos.frames.shape[1], rng)
-            frames.append(change.frames(self.photos.frames[index, None])[0])
-            landmarks.append(change.landmarks(self.photos.landmarks[index, None])[0])
-        noise = rng.normal(0, self.augment.landmark_noise, (len(frames), 68, 2)).astype(np.float32)
-        return to_batch(np.stack(frames), np.stack(landmarks), noise=noise)
+            change = self._change(rng)
+            frame, points = self._changed(index, change)
+            shaken = points + rng.normal(0, self.augment.landmark_noise, (68, 2)).astype(np.float32)
+            frames.append(frame)
+            landmarks.append(points)
+            drawn.append(shaken)
+            if self.warped_photo:
+                warped.append(warp_photo(*self._source(index, change, rng), shaken))
+        return to_batch(
+            np.stack(frames), np.stack(landmarks), drawn=np.stack(drawn), warped=np.stack(warped) if warped else None
+        )
+
+    def _change(self, rng: np.random.Generator) -> EpisodeAugmentation:
+        return EpisodeAugmentation(self.augment, self.photos.frames.shape[1], rng)
+
+    def _changed(
+        self, index: int, change: EpisodeAugmentation
+    ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
+        """A photo and its landmarks after a change."""
+        frame, points = self.photos.frames[index, None], self.photos.landmarks[index, None]
+        return change.frames(frame)[0], change.landmarks(points)[0]
+
+    def _source(
+        self, index: int, change: EpisodeAugmentation, rng: np.random.Generator
+    ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
+        """The photo that is warped to draw photo ``index``: another one, changed alike, or itself, changed otherwise.
+
+        Of the others it is the nearest in a random half, so that each photo is drawn from several.
+        """
+        others = [other for other in range(len(self.photos)) if other != index]
+        if not others or rng.random() < SAME_PHOTO:
+            again = self._change(rng)
+            again.mirror = change.mirror
+            return self._changed(index, again)
+        half = rng.choice(others, (len(others) + 1) // 2, replace=False)
+        nearest = nearest_source(self.photos.landmarks[index], self.photos.landmarks[half])
+        return self._changed(int(half[nearest]), change)
 
 
 def to_batch(
     frames: UInt8[np.ndarray, "b s s 3"],
     landmarks: Float[np.ndarray, "b 68 2"],
     *,
-    noise: Float[np.ndarray, "b 68 2"] | None = None,
+    drawn: Float[np.ndarray, "b 68 2"] | None = None,
+    warped: UInt8[np.ndarray, "b s s 3"] | None = None,
 ) -> Batch:
-    """Frames and landmarks as the networks take them; noise shakes the drawn landmarks alone."""
-    drawn = landmarks if noise is None else landmarks + noise
-    return {
+    """Frames and landmarks as the networks take them.
+
+    Args:
+        frames: of a person.
+        landmarks: in them.
+        drawn: landmarks to draw instead.
+        warped: a photo moved to the landmarks, for each frame.
+    """
+    batch = {
         "frame": frame_to_tensor(frames),
-        "landmark_image": draw_many(drawn, frames.shape[1]),
+        "landmark_image": draw_many(landmarks if drawn is None else drawn, frames.shape[1]),
         "landmarks": torch.from_numpy(landmarks),
     }
+    return batch if warped is None else batch | {"warped_photo": frame_to_tensor(warped)}

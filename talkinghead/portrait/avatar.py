@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from talkinghead import __version__
 from talkinghead.data.photos import Photos, read_photos, sha256
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
+from talkinghead.face.warp import steady_source, warp_nearest
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import frame_to_tensor
 from talkinghead.motion import Motion
@@ -43,6 +44,7 @@ class Avatar:
         generator: the person's, folded, without projection.
         adain_params: psi', the scales and shifts of its normalisations.
         source_landmarks: of the photos, fractions of the crop's side.
+        source_frames: the photos, if the generator paints over one of them.
         provenance: what it was made of and how.
     """
 
@@ -53,12 +55,15 @@ class Avatar:
         *,
         adain_params: Float[Tensor, "1 n"],
         source_landmarks: Float[np.ndarray, "t 68 2"],
+        source_frames: UInt8[np.ndarray, "t s s 3"] | None = None,
         provenance: dict[str, Any],
     ):
+        if (source_frames is not None) != config.warped_photo:
+            raise ValueError(f"warped_photo is {config.warped_photo}: give source frames with it, and only with it")
         self.config = config
         self.generator = generator.eval().requires_grad_(False)
         self.adain_params = adain_params.detach()
-        self.source_landmarks = source_landmarks
+        self.source_landmarks, self.source_frames = source_landmarks, source_frames
         self.provenance = provenance
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
 
@@ -90,6 +95,8 @@ class Avatar:
         tensors = {f"generator.{name}": value.half() for name, value in self.generator.state_dict().items()}
         tensors["adain_params"] = self.adain_params.float()
         tensors["source_landmarks"] = torch.from_numpy(self.source_landmarks).float()
+        if self.source_frames is not None:
+            tensors["source_frames"] = torch.from_numpy(self.source_frames)
         header = {
             "format": FORMAT,
             "portrait": json.dumps(self.config.to_dict()),
@@ -110,16 +117,19 @@ class Avatar:
         generator = Generator(config, spectral=False, projection=False)
         try:
             adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
+            frames = tensors.pop("source_frames").numpy() if config.warped_photo else None
             generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
         except (KeyError, RuntimeError) as error:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
-        if adain_params.shape != (1, generator.num_adain_params) or landmarks.shape[1:] != (68, 2):
+        fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)
+        if not fits or (frames is not None and frames.shape != (len(landmarks), config.size, config.size, 3)):
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
         return cls(
             config,
             generator,
             adain_params=adain_params,
             source_landmarks=landmarks.numpy(),
+            source_frames=frames,
             provenance=json.loads(header["provenance"]),
         )
 
@@ -138,14 +148,17 @@ class Avatar:
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
+        photo: int | None = None,
         batch_size: int = BATCH_SIZE,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-        """The frames of landmarks, rendered a batch at a time as they are taken.
+        """The frames of landmarks that follow each other, rendered a batch at a time as they are taken.
 
         Args:
             landmarks: fractions of the crop's side.
+            photo: index of the photo to paint over; None takes the one that fits the landmarks best as a whole, the
+                same for all frames, so that nothing jumps.
             batch_size: frames rendered at once.
             device: where.
             dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
@@ -153,22 +166,38 @@ class Avatar:
         Yields:
             RGB frames as wide as the avatar.
         """
+        if photo is None and len(landmarks):
+            photo = steady_source(landmarks, self.source_landmarks)
+        photos = np.full(len(landmarks), photo)
         for first in range(0, len(landmarks), batch_size):
-            yield from self.render_batch(landmarks[first : first + batch_size], device=device, dtype=dtype)
+            part = slice(first, first + batch_size)
+            yield from self.render_batch(landmarks[part], photos=photos[part], device=device, dtype=dtype)
 
     def render_batch(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
+        photos: Int[np.ndarray, " t"] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> UInt8[np.ndarray, "t s s 3"]:
-        """The frames of these landmarks, all at once."""
+        """The frames of these landmarks, all at once.
+
+        Args:
+            landmarks: fractions of the crop's side.
+            photos: index of the photo to paint over for each frame; None takes the nearest to each.
+            device: where.
+            dtype: as for `render_landmarks`.
+        """
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
         with torch.inference_mode():
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
-            frames = network(drawn, adain_params.expand(len(drawn), -1))
+            warped = None
+            if self.source_frames is not None:
+                moved = warp_nearest(self.source_frames, self.source_landmarks, landmarks, photos)
+                warped = frame_to_tensor(moved).to(drawn)
+            frames = network(drawn, adain_params.expand(len(drawn), -1), warped)
             pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -216,6 +245,7 @@ def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any
         person_generator(head.generator),
         adain_params=adain_params,
         source_landmarks=photos.landmarks,
+        source_frames=photos.frames if head.config.warped_photo else None,
         provenance=provenance or {},
     )
 

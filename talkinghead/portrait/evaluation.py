@@ -15,10 +15,10 @@ from jaxtyping import Float, Int, UInt8
 from talkinghead.data.photos import Photos
 from talkinghead.data.shards import Track
 from talkinghead.face.draw import draw_landmarks
+from talkinghead.face.warp import nearest_sources, source_distances, warp_nearest
 from talkinghead.media.image import resize, sheet
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
-from talkinghead.portrait.baselines import nearest_source, source_distances, warp_photo
 from talkinghead.portrait.fine_tuning import fine_tune
 from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead
@@ -87,15 +87,13 @@ class Examiner:
         sources, targets = split.pool[:shots], split.targets
         photos, truth = resized(track.frames(sources.tolist()), size), resized(track.frames(targets.tolist()), size)
         landmarks, wanted = track.landmarks[sources], track.landmarks[targets]
-        nearest = [nearest_source(one, landmarks) for one in wanted]
+        nearest = nearest_sources(wanted, landmarks)
         frames: dict[str, Frames] = {}
         avatars = self._avatars(track, sources)
         for method, avatar in avatars.items():
-            frames[method] = self._render(avatar, wanted)
+            frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
         frames["copy"] = photos[nearest]
-        frames["warp"] = np.stack(
-            [warp_photo(photos[i], landmarks[i], one) for i, one in zip(nearest, wanted, strict=True)]
-        )
+        frames["warp"] = warp_nearest(photos, landmarks, wanted, nearest)
         frames["truth"] = truth
         source_embedding = self.judges.embed(photos, landmarks).mean(0)
         values = {
@@ -124,10 +122,6 @@ class Examiner:
             tuned = fine_tune(self.head, photos, self.settings.fine_tuning, accelerator=self.accelerator)
             avatars["ft"] = tuned.avatar
         return avatars
-
-    def _render(self, avatar: Avatar, landmarks: Float[np.ndarray, "n 68 2"]) -> Frames:
-        frames = np.stack(list(avatar.render_landmarks(landmarks, device=self.judges.device)))
-        return resized(frames, self.settings.size)
 
     def _judge(
         self, frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], source_embedding: torch.Tensor
@@ -166,7 +160,8 @@ class Examiner:
         fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
         motion = Motion(driving, np.ones(len(driving), np.float32), fps)
         moved = steer(motion, avatar.source_landmarks, ReenactmentConfig(motion="relative"))
-        results = self._render(avatar, moved)
+        rendered = np.stack(list(avatar.render_landmarks(moved, device=self.judges.device)))
+        results = resized(rendered, self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
         scores = self.judges.look(results, moved, source_embedding=source_embedding)
         seen = self.judges.find_landmarks(drivers, driving)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from talkinghead.data.photo_batches import Batch, PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.errors import UserError
+from talkinghead.face.warp import warp_nearest
 from talkinghead.portrait.avatar import Avatar, fast_dtype, mean_embedding, person_generator
 from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead, folded, respectral
@@ -122,7 +123,7 @@ class FineTuning(LightningModule):
         optimiser = self.optimizers()[0]  # type: ignore[index]
         self.discriminator.requires_grad_(False)
         drawn = batch["landmark_image"]
-        fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1))
+        fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1), batch.get("warped_photo"))
         terms = {"content": self.content(fake, batch["frame"], batch["landmarks"])}
         if self._is_judged:
             terms |= adversarial_terms(self.discriminator, fake, batch["frame"], drawn)
@@ -161,7 +162,8 @@ class FineTuning(LightningModule):
     def held_out_loss(self, batch: Batch) -> float:
         """Content loss of the averaged generator."""
         drawn = batch["landmark_image"]
-        frames = self.averaged["generator"](drawn, self.averaged_params.expand(len(drawn), -1))
+        params = self.averaged_params.expand(len(drawn), -1)
+        frames = self.averaged["generator"](drawn, params, batch.get("warped_photo"))
         return float(self.content(frames, batch["frame"], batch["landmarks"]))
 
     @property
@@ -215,18 +217,25 @@ def fine_tune(
     module = FineTuning(head, mean_embedding(head, photos), config, steps=steps, photos=len(learnt))
     if steps:
         batches = PhotoBatches(
-            learnt, steps=steps, batch_size=config.batch_size, augment=config.augment, seed=config.seed
+            learnt,
+            steps=steps,
+            batch_size=config.batch_size,
+            augment=config.augment,
+            seed=config.seed,
+            warped_photo=head.config.warped_photo,
         )
         if config.hold_out:
             held_out = photos.select(range(len(learnt), len(photos)))
-            stop = StopByHeldOut(to_batch(held_out.frames, held_out.landmarks), patience=config.patience)
-            callbacks = (*callbacks, stop)
+            warped = warp_nearest(learnt.frames, learnt.landmarks, held_out.landmarks)
+            batch = to_batch(held_out.frames, held_out.landmarks, warped=warped if head.config.warped_photo else None)
+            callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
         fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
     avatar = Avatar(
         head.config,
         copy.deepcopy(module.averaged["generator"]).cpu(),  # type: ignore[arg-type]
         adain_params=module.averaged_params.cpu(),
         source_landmarks=photos.landmarks,
+        source_frames=photos.frames if head.config.warped_photo else None,
         provenance={
             **(provenance or {}),
             "photos": [{"name": name, "sha256": sha} for name, sha in zip(photos.names, photos.sha256, strict=True)],

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from talkinghead.portrait.layers import SpectralWeight
 
 FORMAT = "talkinghead.head.1"
 _FOLD_ITERATIONS = 50
+_CORRECTION = 0.1
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -69,6 +71,34 @@ class FewShotHead(nn.Module):
         except RuntimeError as error:
             raise UserError(f"{path} lacks tensors that its sizes ask for; download it or train it again") from error
         return head.eval(), json.loads(header["provenance"])
+
+
+def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
+    """The folded head at other sizes that only add to its own: a warped photo.
+
+    The weights of what is new start at zero. What was the frame is now added to the photo, and starts at a tenth.
+
+    Raises:
+        UserError: if the sizes differ in anything else.
+    """
+    if (
+        replace(head.config, warped_photo=config.warped_photo) != config
+        or head.config.warped_photo > config.warped_photo
+    ):
+        raise UserError(f"the head to start from has the sizes {head.config.to_dict()}, not {config.to_dict()}")
+    wider = FewShotHead(config, spectral=False)
+    known = head.state_dict()
+    with torch.no_grad():
+        for name, value in wider.state_dict().items():
+            if name in known:
+                value.zero_()[tuple(map(slice, known[name].shape))] = known[name]
+        if config.warped_photo > head.config.warped_photo:
+            last = -2 * wider.generator.norm_channels[-1]  # scales and shifts before the last convolution
+            projection = wider.generator.projection
+            for parameter in (projection.weight, projection.bias):
+                parameter[last:] *= _CORRECTION
+            wider.generator.last.bias *= _CORRECTION
+    return wider
 
 
 def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

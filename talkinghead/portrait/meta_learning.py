@@ -19,7 +19,7 @@ from talkinghead.data.episodes import Episode
 from talkinghead.portrait.adam import AdamWithoutMomentum
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
-from talkinghead.portrait.head import FewShotHead, folded
+from talkinghead.portrait.head import FewShotHead, folded, respectral, widened
 from talkinghead.portrait.layers import SpectralWeight
 from talkinghead.portrait.losses import LossWeights, adversarial_terms, matching, tell_apart
 from talkinghead.portrait.perceptual import make_content_loss
@@ -95,6 +95,16 @@ class MetaLearning(LightningModule):
         self.rollbacks = 0
         self._snapshot: Path | None = None
 
+    def start_from(self, head: FewShotHead) -> None:
+        """Take the weights of a folded head instead of random ones; W, the optimisers and the step start anew.
+
+        Raises:
+            UserError: if its sizes do not fit.
+        """
+        self.head = respectral(widened(head, self.portrait)).train()
+        for name, network in self.averaged.items():
+            network.load_state_dict(folded(getattr(self.head, name)).state_dict())
+
     @property
     def step(self) -> int:
         """Batches learnt from so far."""
@@ -129,7 +139,9 @@ class MetaLearning(LightningModule):
         optimiser = self._optimiser(0, self.generator_lr * rate)
         self.head.discriminator.requires_grad_(False)
         embedding, each = self.head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
-        fake = self.head.generator(batch["target_landmark_image"], self.head.generator.project(embedding))
+        fake = self.head.generator(
+            batch["target_landmark_image"], self.head.generator.project(embedding), batch.get("warped_photo")
+        )
         column = self.columns.table[batch["video_index"]]
         terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}
         if adversarial:

@@ -103,16 +103,21 @@ def _reconstruct(module: MetaLearning, batch: Episode) -> Tensor:
     embedder, generator = module.averaged["embedder"], module.averaged["generator"]
     with module.trainer.precision_plugin.forward_context():
         embedding, _ = embedder.average(batch["source_frames"], batch["source_landmark_images"])  # type: ignore[operator]
-        frame: Tensor = generator(batch["target_landmark_image"], generator.project(embedding))  # type: ignore[operator]
+        frame: Tensor = generator(  # type: ignore[operator]
+            batch["target_landmark_image"],
+            generator.project(embedding),  # type: ignore[operator]
+            batch.get("warped_photo"),
+        )
     return frame
 
 
 def _sheet(module: MetaLearning, episodes: Episodes) -> np.ndarray:
-    """Rows of source, landmarks, result, truth."""
+    """Rows of source, landmarks, warped photo where there is one, result, truth."""
     batch = _batch(episodes, 0, _SHEET_ROWS, module.device)
     columns = [
         batch["source_frames"][:, 0],
         batch["target_landmark_image"],
+        *([batch["warped_photo"]] if "warped_photo" in batch else []),
         _reconstruct(module, batch),
         batch["target_frame"],
     ]

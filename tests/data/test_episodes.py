@@ -44,6 +44,20 @@ def test_shapes_and_ranges(folder):
         assert episode[name].max() <= 1
 
 
+def test_a_source_is_warped_towards_the_target_and_never_the_target_itself(folder):
+    episodes = Episodes(Shards(folder), shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0), warped_photo=True)
+    plain = Episodes(Shards(folder), shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0))
+    warped, copied = [], []
+    for number in range(8):
+        episode, bare = episodes[number], plain[number]
+        assert set(episode) - set(bare) == {"warped_photo"}
+        assert all(torch.equal(episode[name], bare[name]) for name in bare)
+        assert not torch.equal(episode["warped_photo"], episode["target_frame"])
+        warped.append((episode["warped_photo"] - episode["target_frame"]).abs().mean())
+        copied.append((episode["source_frames"] - episode["target_frame"]).abs().mean())
+    assert torch.stack(warped).mean() < torch.stack(copied).mean()
+
+
 def test_people_are_drawn_evenly_when_balanced(folder):
     shards = Shards(folder)
     shards.about = [{**about, "identity": "long" if index < 2 else "short"} for index, about in enumerate(shards.about)]

@@ -1,14 +1,18 @@
 """Batches for fine-tuning: a function of seed and number, every photo as often as any other."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from talkinghead.data import photo_batches
 from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
 from talkinghead.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.data.synthetic import draw_sequence, random_motion
+from talkinghead.face.warp import warp_photo
+from talkinghead.media.image import frame_to_tensor
 
 
 def drawn_photos(count):
@@ -44,7 +48,34 @@ def test_without_changes_a_batch_is_the_photos():
 
 def test_noise_shakes_the_picture_and_not_the_points():
     photos = drawn_photos(1)
-    shaken = to_batch(photos.frames, photos.landmarks, noise=np.full((1, 68, 2), 0.1, np.float32))
-    plain = to_batch(photos.frames, photos.landmarks)
+    quiet = AugmentConfig(mirror=0, shape=0, colour=0, landmark_noise=0)
+    shaken = PhotoBatches(photos, steps=1, batch_size=1, augment=replace(quiet, landmark_noise=0.05)).batch(0)
+    plain = PhotoBatches(photos, steps=1, batch_size=1, augment=quiet).batch(0)
     assert torch.equal(shaken["landmarks"], plain["landmarks"])
     assert not torch.equal(shaken["landmark_image"], plain["landmark_image"])
+
+
+def test_only_photo_is_drawn_from_another_change_of_itself():
+    photos = drawn_photos(1)
+    still = PhotoBatches(photos, steps=1, batch_size=1, augment=NO_AUGMENTATION, warped_photo=True).batch(0)
+    assert torch.equal(still["warped_photo"], still["frame"])
+    bent = AugmentConfig(mirror=0.5, shape=1, colour=0, landmark_noise=0)
+    for number in range(4):
+        batch = PhotoBatches(photos, steps=4, batch_size=1, augment=bent, warped_photo=True).batch(number)
+        apart = (batch["warped_photo"] - batch["frame"]).abs().mean()
+        assert 0 < apart < 0.5 * (batch["warped_photo"].flip(3) - batch["frame"]).abs().mean()  # not mirrored
+
+
+def test_several_photos_are_drawn_from_each_other_as_well(monkeypatch):
+    photos = drawn_photos(4)
+    monkeypatch.setattr(photo_batches, "SAME_PHOTO", 0.0)
+    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=NO_AUGMENTATION, warped_photo=True)
+    used = set()
+    for number in range(20):
+        (index,) = batches.indices(number)
+        warped = batches.batch(number)["warped_photo"][0]
+        moved = [warp_photo(photos.frames[i], photos.landmarks[i], photos.landmarks[index]) for i in range(4)]
+        (source,) = [i for i in range(4) if torch.equal(frame_to_tensor(moved[i]), warped)]
+        assert source != index
+        used.add((index, source))
+    assert len(used) > 4

@@ -6,12 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from people import TINY, drawn_photos, tiny_head
+from people import PAINTER, TINY, drawn_photos, tiny_head
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
+from talkinghead.face.warp import steady_source, warp_nearest
 from talkinghead.media.image import write_image
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, fast_dtype, feed_forward, mean_embedding, origin
@@ -97,6 +98,35 @@ def test_the_file_holds_the_person_alone_in_half_precision(saved):
     assert kinds == {torch.float16}
     assert not any(part in name for name in names for part in ("projection", "embedder", "discriminator"))
     assert not any(name.endswith((".u", ".v")) for name in names)
+
+
+def test_painted_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_path):
+    head = tiny_head(config=PAINTER)
+    photos, landmarks = drawn_photos(), drawn_photos(4, person=2).landmarks
+    with torch.no_grad():
+        head.generator.last.weight.zero_()  # nothing is added to the photo
+    avatar = feed_forward(head, photos)
+    photo = steady_source(landmarks, photos.landmarks)
+    expected = warp_nearest(photos.frames, photos.landmarks, landmarks, np.full(4, photo))
+    assert np.array_equal(frames_of(avatar, landmarks, batch_size=2, dtype=FULL), expected)
+    assert not np.array_equal(frames_of(avatar, landmarks, photo=(photo + 1) % 3, dtype=FULL), expected)
+    assert np.array_equal(avatar.render_batch(photos.landmarks, dtype=FULL), photos.frames)  # each from the nearest
+    avatar.save(tmp_path / "a.safetensors")
+    assert np.array_equal(frames_of(Avatar.load(tmp_path / "a.safetensors"), landmarks, dtype=FULL), expected)
+    for name, change in {
+        "without": lambda t: t.pop("source_frames"),
+        "other": lambda t: t.update(source_frames=t["source_frames"][:1]),
+    }.items():
+        with pytest.raises(UserError, match="does not hold the tensors"):
+            Avatar.load(rewrite(tmp_path / "a.safetensors", tmp_path / name, change=change))
+
+
+def test_photos_come_with_a_painting_generator_and_only_with_it(head):
+    parts = {"adain_params": torch.zeros(1, 1), "source_landmarks": drawn_photos().landmarks, "provenance": {}}
+    with pytest.raises(ValueError, match="warped_photo is False"):
+        Avatar(TINY, head.generator, source_frames=drawn_photos().frames, **parts)
+    with pytest.raises(ValueError, match="warped_photo is True"):
+        Avatar(PAINTER, head.generator, **parts)
 
 
 def test_a_second_save_needs_leave(saved):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from people import drawn_photos, tiny_head
+from people import PAINTER, TINY, drawn_photos, tiny_head
 
 from talkinghead.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.errors import UserError
@@ -20,9 +20,14 @@ def render(avatar, landmarks):
     return np.stack(list(avatar.render_landmarks(landmarks, dtype=torch.float32)))
 
 
-@pytest.fixture(scope="module")
-def head():
-    return tiny_head()
+def batches_for(head, photos, config, *, steps):
+    warped = head.config.warped_photo
+    return PhotoBatches(photos, steps=steps, batch_size=2, augment=config.augment, warped_photo=warped)
+
+
+@pytest.fixture(scope="module", params=[TINY, PAINTER], ids=["paper", "warped"])
+def head(request):
+    return tiny_head(config=request.param)
 
 
 @pytest.fixture
@@ -50,8 +55,7 @@ def test_all_that_is_the_persons_moves_and_the_head_stays(head):
     config = FineTuningConfig(steps=3, loss_weights=JUDGED)
     start = FineTuning(head, mean_embedding(head, photos), config)
     moved = FineTuning(head, mean_embedding(head, photos), config)
-    batches = PhotoBatches(photos, steps=3, batch_size=2, augment=config.augment)
-    fit(moved, batches, accelerator="cpu", precision="32-true", callbacks=())
+    fit(moved, batches_for(head, photos, config, steps=3), accelerator="cpu", precision="32-true", callbacks=())
     still = [
         name
         for (name, before), (_, after) in zip(start.named_parameters(), moved.named_parameters(), strict=True)
@@ -68,7 +72,7 @@ def test_a_discriminator_without_a_say_is_left_alone(head):
     photos = drawn_photos()
     module = FineTuning(head, mean_embedding(head, photos), FineTuningConfig(steps=2))
     start = [value.clone() for value in module.discriminator.parameters()]
-    fit(module, PhotoBatches(photos, steps=2, batch_size=2, augment=module.config.augment), accelerator="cpu")
+    fit(module, batches_for(head, photos, module.config, steps=2), accelerator="cpu")
     assert all(torch.equal(*values) for values in zip(module.discriminator.parameters(), start, strict=True))
     assert set(module.history[-1]) == {"content"}
 

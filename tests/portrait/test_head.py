@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,6 +13,7 @@ from talkinghead.portrait.head import (
     folded,
     read_safetensors,
     respectral,
+    widened,
 )
 
 TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5)
@@ -48,6 +51,22 @@ def test_head_reads_back_what_was_written(head, tmp_path):
     assert loaded.config == TINY
     for ours, theirs in zip(outputs(loaded), outputs(folded(head)), strict=True):
         assert torch.allclose(ours, theirs, rtol=2e-2, atol=2e-2)  # half precision
+
+
+def test_widened_head_starts_with_a_tenth_of_its_frame_added_to_the_photo(head):
+    plain, wide = folded(head), widened(folded(head), replace(TINY, warped_photo=True))
+    picture, photo, embedding = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.rand(1, 16)
+    frame = wide.generator(picture, wide.generator.project(embedding), photo)
+    before = torch.atanh(plain.generator(picture, plain.generator.project(embedding)))
+    assert torch.allclose(frame, (photo + before / 10).clamp(-1, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [{"embedding_dim": 8}, {"warped_photo": True, "max_channels": 8}])
+def test_head_of_other_sizes_cannot_be_widened(head, sizes):
+    with pytest.raises(UserError, match="the head to start from has the sizes"):
+        widened(folded(head), replace(TINY, **sizes))
+    with pytest.raises(UserError, match="the head to start from has the sizes"):
+        widened(FewShotHead(replace(TINY, warped_photo=True), spectral=False), TINY)
 
 
 def test_existing_head_is_not_overwritten(head, tmp_path):

@@ -243,6 +243,22 @@ def test_a_run_leaves_a_head_without_columns_and_sheets(shards, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_run_starts_from_another_head_and_learns_to_correct_a_photo(shards, tmp_path):
+    run(tmp_path / "first", shards, "--run.steps", "1")
+    first = tmp_path / "first" / "head.safetensors"
+    run(tmp_path / "wide", shards, "--run.steps", "2", "--run.start_from", str(first),
+        "--model.portrait.warped_photo", "true", "--data.validation", str(shards))  # fmt: skip
+    wide, _ = FewShotHead.load(tmp_path / "wide" / "head.safetensors")
+    assert wide.config.warped_photo
+    before = FewShotHead.load(first)[0].embedder.state_dict()
+    for name, value in wide.embedder.state_dict().items():
+        assert (value - before[name]).abs().mean() < 1e-3, name
+    assert wide.generator.bridges[0].gain.any()
+    with pytest.raises(UserError, match="the head to start from has the sizes"):
+        run(tmp_path / "other", shards, "--run.start_from", str(first), "--model.portrait.embedding_dim", "8")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_finished_run_says_so(shards, tmp_path):
     run(tmp_path / "run", shards, "--run.steps", "1")
     with pytest.raises(UserError, match="learnt from 1 steps already"):

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from talkinghead.errors import UserError
 from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
 from talkinghead.portrait.discriminator import Discriminator, VideoColumns
 from talkinghead.portrait.embedder import Embedder
-from talkinghead.portrait.generator import Generator
+from talkinghead.portrait.generator import FARTHER, Generator
 from talkinghead.portrait.layers import SelfAttention
 
 TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)
@@ -53,6 +54,54 @@ def test_frames_have_the_size_asked_for_and_stay_in_range():
     frame = generator(torch.rand(2, 3, 32, 32) * 2 - 1, 10 * torch.randn(2, generator.num_adain_params))
     assert frame.shape == (2, 3, 32, 32)
     assert frame.abs().max() <= 1
+
+
+@pytest.fixture
+def painter() -> Generator:
+    torch.manual_seed(0)
+    return Generator(replace(TINY, warped_photo=True)).eval()
+
+
+def test_photo_stays_where_nothing_is_corrected_and_can_be_painted_over(painter):
+    picture, photo = torch.randn(2, 3, 32, 32), torch.rand(2, 3, 32, 32) * 2 - 1
+    params = painter.project(torch.zeros(2, 16))
+    with torch.no_grad():
+        painter.last.weight.zero_()
+        assert torch.allclose(painter(picture, params, photo), photo, atol=1e-6)
+        painter.last.bias[4] = 1 / 32 / FARTHER  # fetched from one pixel to the right
+        assert torch.allclose(painter(picture, params, photo)[..., :-1], photo[..., 1:], atol=1e-5)
+        painter.last.bias.copy_(torch.tensor([0.5, 0.0, -0.25, -1.0, 0.0, 0.0]))
+        assert torch.equal(painter(picture, params, photo)[0, :, 0, 0], torch.tensor([0.5, 0.0, -0.25]))
+
+
+def test_clamped_pixels_still_learn(painter):
+    photo = torch.ones(1, 3, 32, 32)
+    with torch.no_grad():
+        painter.last.weight.zero_()
+        painter.last.bias.copy_(torch.tensor([1.0, -3.0, 0.0, 0.0, 0.0, 0.0]))
+    frame = painter(torch.zeros(1, 3, 32, 32), painter.project(torch.zeros(1, 16)), photo)
+    assert frame.abs().max() <= 1
+    frame.sum().backward()
+    assert (painter.last.bias.grad[:3] == 32 * 32).all()
+
+
+def test_bridges_carry_nothing_at_first_and_learn(painter):
+    picture, photo = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32) * 2 - 1
+    frame = painter(picture, painter.project(torch.randn(1, 16)), photo)
+    assert all(not bridge.gain.any() for bridge in painter.bridges)
+    frame.square().mean().backward()
+    assert all(bridge.gain.grad.any() for bridge in painter.bridges)
+    with torch.no_grad():
+        painter.bridges[0].gain.fill_(1.0)
+        assert not torch.allclose(painter(picture, painter.project(torch.zeros(1, 16)), photo), frame)
+
+
+def test_photo_must_come_where_it_is_taken_and_only_there(painter):
+    picture = torch.randn(1, 3, 32, 32)
+    with pytest.raises(ValueError, match="takes a warped photo"):
+        painter(picture, painter.project(torch.zeros(1, 16)))
+    with pytest.raises(ValueError, match="takes no warped photo"):
+        Generator(TINY)(picture, painter.project(torch.zeros(1, 16)), picture)
 
 
 def test_embedding_ignores_frame_order():

@@ -1,9 +1,9 @@
-"""The two baselines: the nearest photo, and that photo warped."""
+"""The nearest photo, and a photo warped."""
 
 import numpy as np
 import pytest
 
-from talkinghead.portrait import baselines
+from talkinghead.face import warp
 
 
 @pytest.fixture
@@ -29,21 +29,38 @@ def photo() -> np.ndarray:
 
 def test_nearest_source_is_the_one_with_the_same_pose(face):
     sources = np.stack([face + np.float32([0.1, 0]), face * 0.9, face + np.float32([0.005, 0])]).astype(np.float32)
-    assert baselines.nearest_source(face, sources) == 2
-    assert baselines.source_distances(face, sources)[2] == pytest.approx(0.005 / 0.34, abs=1e-3)
+    assert warp.nearest_source(face, sources) == 2
+    assert warp.source_distances(face, sources)[2] == pytest.approx(0.005 / 0.34, abs=1e-3)
+
+
+def test_the_steady_source_is_nearest_on_average_and_others_exclude_the_photo_itself(face):
+    sources = np.stack([face, face + np.float32([0.1, 0]), face + np.float32([0.14, 0])]).astype(np.float32)
+    targets = np.stack([face + np.float32([x, 0]) for x in (0.0, 0.11, 0.12)]).astype(np.float32)
+    assert warp.nearest_sources(targets, sources).tolist() == [0, 1, 1]
+    assert warp.steady_source(targets, sources) == 1
+    assert warp.nearest_others(sources).tolist() == [1, 2, 1]
+    assert warp.nearest_others(sources[:1]).tolist() == [0]
+
+
+def test_each_target_is_drawn_from_its_nearest_photo_or_the_one_named(photo, face):
+    photos = np.stack([photo, 255 - photo])
+    sources = np.stack([face, face + np.float32([0.1, 0])]).astype(np.float32)
+    assert np.array_equal(warp.warp_nearest(photos, sources, sources), photos)
+    named = warp.warp_nearest(photos, sources, sources, np.array([1, 1]))
+    assert np.array_equal(named[0], warp.warp_photo(photos[1], sources[1], sources[0]))
 
 
 def test_warp_to_the_same_landmarks_changes_nothing(photo, face):
-    assert np.array_equal(baselines.warp_photo(photo, face, face), photo)
+    assert np.array_equal(warp.warp_photo(photo, face, face), photo)
 
 
 def test_warp_brings_the_landmarks_to_the_target(face):
-    target = baselines.similarity(face, face + np.float32(0.04), face).astype(np.float32)
+    target = warp.similarity(face, face + np.float32(0.04), face).astype(np.float32)
     side = 128
     photo = np.zeros((side, side, 3), np.uint8)
     x, y = (face[30] * side - 0.5).round().astype(int)
     photo[y - 1 : y + 2, x - 1 : x + 2] = 255
-    warped = baselines.warp_photo(photo, face, target)
+    warped = warp.warp_photo(photo, face, target)
     rows, columns = np.nonzero(warped[..., 0] > 128)
     assert np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / side == pytest.approx(target[30], abs=0.012)
 
@@ -52,19 +69,19 @@ def test_warp_leaves_no_cracks(face):
     white = np.full((96, 96, 3), 255, np.uint8)
     rng = np.random.default_rng(3)
     target = face + rng.normal(0, 0.02, face.shape).astype(np.float32)
-    assert (baselines.warp_photo(white, face, target) == 255).all()
+    assert (warp.warp_photo(white, face, target) == 255).all()
 
 
 def test_warp_survives_a_closed_mouth_and_points_outside_the_crop(photo, face):
     closed = face.copy()
     closed[[61, 62, 63]] = closed[[67, 66, 65]]
-    assert baselines.warp_photo(photo, closed, face).shape == photo.shape
-    assert baselines.warp_photo(photo, face, closed + np.float32(0.4)).shape == photo.shape
+    assert warp.warp_photo(photo, closed, face).shape == photo.shape
+    assert warp.warp_photo(photo, face, closed + np.float32(0.4)).shape == photo.shape
 
 
 def test_hair_moves_with_the_head_and_the_corner_stays(face):
     target = face + np.float32([0.05, 0])
-    source_points, target_points = baselines.control_points(face, target)
+    source_points, target_points = warp.control_points(face, target)
     hair = source_points[68 + 3]
     assert hair[1] < face[17:27, 1].min()
     assert target_points[68 + 3] - hair == pytest.approx((0.05, 0), abs=1e-6)

@@ -1,11 +1,10 @@
-"""Two ways to draw a target frame that need no training: the nearest source photo, as it is and warped.
+"""A photo moved to other landmarks, and the choice of the photo that needs to move least."""
 
-A method that does not beat them has learnt nothing.
-"""
+from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from scipy.spatial import Delaunay
 
 from talkinghead.face import landmarks as scheme
@@ -17,6 +16,8 @@ STILL = [*scheme.RIGHT_BROW, *scheme.LEFT_BROW, *scheme.NOSE_BRIDGE, *scheme.NOS
 _HAIR_ANGLES = np.radians(np.linspace(200, 340, 7))
 _FRAME_STEPS = 6
 _CLEARANCE = 0.06
+_FLAT = 1e-12
+_LOOKED_AT = 200
 
 
 def source_distances(
@@ -35,6 +36,26 @@ def nearest_source(target: Float[np.ndarray, "68 2"], sources: Float[np.ndarray,
     return int(np.argmin(source_distances(target, sources)))
 
 
+def nearest_sources(
+    targets: Float[np.ndarray, "t 68 2"], sources: Float[np.ndarray, "k 68 2"]
+) -> Int[np.ndarray, " t"]:
+    """Index of the source photo nearest to each target, each for itself."""
+    return np.array([nearest_source(target, sources) for target in targets], np.int64)
+
+
+def nearest_others(sources: Float[np.ndarray, "k 68 2"]) -> Int[np.ndarray, " k"]:
+    """For each source photo the nearest of the others; itself where it is the only one."""
+    distances = np.stack([source_distances(one, sources) for one in sources])
+    distances[np.diag_indices(len(sources))] = np.inf
+    return distances.argmin(1)
+
+
+def steady_source(targets: Float[np.ndarray, "t 68 2"], sources: Float[np.ndarray, "k 68 2"]) -> int:
+    """Index of the source photo nearest to the targets on average: a clip drawn from one photo never jumps."""
+    shown = targets[:: max(1, len(targets) // _LOOKED_AT)]
+    return int(np.argmin(np.mean([source_distances(target, sources) for target in shown], 0)))
+
+
 def warp_photo(
     photo: UInt8[np.ndarray, "s s 3"], source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
 ) -> UInt8[np.ndarray, "s s 3"]:
@@ -49,18 +70,49 @@ def warp_photo(
         target: where they should be, fractions of its side.
     """
     side = photo.shape[0]
-    source_points, target_points = control_points(source, target)
+    origin = (_origins(*control_points(source, target), side) * side - 0.5).astype(np.float32)
+    return cv2.remap(photo, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def warp_nearest(
+    photos: UInt8[np.ndarray, "k s s 3"],
+    sources: Float[np.ndarray, "k 68 2"],
+    targets: Float[np.ndarray, "t 68 2"],
+    nearest: Int[np.ndarray, " t"] | None = None,
+) -> UInt8[np.ndarray, "t s s 3"]:
+    """For each target the nearest photo, moved to it.
+
+    Args:
+        photos: square crops.
+        sources: their landmarks, fractions of the side.
+        targets: wanted landmarks.
+        nearest: index of the photo for each target, if it is chosen already.
+    """
+    chosen = nearest_sources(targets, sources) if nearest is None else nearest
+    return np.stack([warp_photo(photos[i], sources[i], one) for i, one in zip(chosen, targets, strict=True)])
+
+
+def _origins(
+    source_points: Float[np.ndarray, "n 2"], target_points: Float[np.ndarray, "n 2"], side: int
+) -> Float[np.ndarray, "{side} {side} 2"]:
+    """Where in the photo each cell of the target comes from, fractions of the side."""
     triangles = Delaunay(target_points)
+    corners = np.pad(target_points[triangles.simplices], ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
+    determinant = np.linalg.det(corners)
+    flat = np.abs(determinant) < _FLAT  # a sliver without area has no inverse: what falls on it stays
+    corners[flat] = np.eye(3)
+    affine = np.linalg.solve(corners, source_points[triangles.simplices])
+    affine[flat] = [[1, 0], [0, 1], [0, 0]]
+    centres = _centres(side)
+    chosen = affine[triangles.find_simplex(centres[:, :2])]
+    return np.matmul(centres[:, None], chosen)[:, 0].reshape(side, side, 2)
+
+
+@lru_cache(maxsize=8)
+def _centres(side: int) -> Float[np.ndarray, "n 3"]:
+    """The middle of each cell of a grid, fractions of the side, with a one behind."""
     y, x = np.mgrid[0:side, 0:side]
-    centres = (np.stack([x.ravel(), y.ravel()], -1) + 0.5) / side
-    simplex = triangles.find_simplex(centres)
-    affine = triangles.transform[simplex]
-    two = np.einsum("nij,nj->ni", affine[:, :2], centres - affine[:, 2])
-    weights = np.concatenate([two, 1 - two.sum(1, keepdims=True)], 1)
-    origin = np.einsum("nk,nkd->nd", weights, source_points[triangles.simplices[simplex]])
-    origin = np.where(np.isfinite(origin), origin, centres)  # a sliver without area has no inverse
-    pixels = (origin * side - 0.5).astype(np.float32).reshape(side, side, 2)
-    return cv2.remap(photo, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.stack([(x.ravel() + 0.5) / side, (y.ravel() + 0.5) / side, np.ones(side * side)], -1)
 
 
 def control_points(
