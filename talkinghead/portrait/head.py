@@ -22,7 +22,6 @@ from talkinghead.portrait.layers import SpectralWeight
 
 FORMAT = "talkinghead.head.1"
 _FOLD_ITERATIONS = 50
-_CORRECTION = 0.1
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -76,7 +75,7 @@ class FewShotHead(nn.Module):
 def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     """The folded head at other sizes that only add to its own: a warped photo.
 
-    The weights of what is new start at zero. What was the frame is now added to the photo, and starts at a tenth.
+    What is new keeps its random start, and the last convolution, which made frames, starts at no correction.
 
     Raises:
         UserError: if the sizes differ in anything else.
@@ -90,14 +89,8 @@ def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     known = head.state_dict()
     with torch.no_grad():
         for name, value in wider.state_dict().items():
-            if name in known:
-                value.zero_()[tuple(map(slice, known[name].shape))] = known[name]
-        if config.warped_photo > head.config.warped_photo:
-            last = -2 * wider.generator.norm_channels[-1]  # scales and shifts before the last convolution
-            projection = wider.generator.projection
-            for parameter in (projection.weight, projection.bias):
-                parameter[last:] *= _CORRECTION
-            wider.generator.last.bias *= _CORRECTION
+            if name in known and (value.shape == known[name].shape or not name.startswith("generator.last.")):
+                value[tuple(map(slice, known[name].shape))] = known[name]
     return wider
 
 
@@ -149,7 +142,7 @@ def respectral(network: Network) -> Network:
     """A copy with spectral normalisation switched on again, for training to go on from folded weights."""
     twin = copy.deepcopy(network)
     for module in twin.modules():
-        if isinstance(module, SpectralWeight) and not module.spectral:
+        if isinstance(module, SpectralWeight) and module.has_norm and not module.spectral:
             module.add_spectral()
             module.iterate(_FOLD_ITERATIONS)
     return twin
