@@ -1,36 +1,18 @@
 """G: a landmark image in, a frame of the embedded person out.
 
-With ``warped_photo`` it corrects what a warp gets wrong: it sees the warped photo, hands fine maps past its bottleneck
-as a U-Net does, and gives for each pixel from how far away the photo is fetched, how much of it stays, and what is
-added. A mask between photo and painted frame would close over the photo at once, and where it is closed nothing learns.
+With ``warped_photo`` it also sees the warped photo, hands fine maps past its bottleneck, and gives a mask beside its
+frame: where the photo stays, and where it paints. Training must start with a frame that is worth as much as the photo,
+as on people whom it knows; next to a poor one the mask closes over the photo, and nothing learns to paint.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from talkinghead.portrait.blocks import AdaptiveResBlock, down_stack
 from talkinghead.portrait.config import LARGEST_DOWN_ATTENTION, LARGEST_UP_ATTENTION, PortraitConfig
 from talkinghead.portrait.embedder import attention_level
-from talkinghead.portrait.layers import Conv, Correction, Linear, SelfAttention, norm_scale_relu
-
-FARTHER = 0.05
-"""Fractions of the side by which a pixel is fetched from farther away for an output of 1."""
-
-
-def fetch(photo: Float[Tensor, "b c h w"], moved: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b c h w"]:
-    """Each pixel of the photo from somewhere else, bilinearly; beyond the edge lies the edge.
-
-    Args:
-        photo: to fetch from.
-        moved: how far away, fractions of the side, (x, y).
-    """
-    height, width = photo.shape[2:]
-    x = (2 * torch.arange(width, device=photo.device) + 1) / width - 1
-    y = (2 * torch.arange(height, device=photo.device) + 1) / height - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1) + 2 * moved.permute(0, 2, 3, 1)
-    return F.grid_sample(photo, grid, padding_mode="border", align_corners=False)
+from talkinghead.portrait.layers import Conv, Linear, SelfAttention, norm_scale_relu
 
 
 class Generator(nn.Module):
@@ -68,10 +50,10 @@ class Generator(nn.Module):
         if config.warped_photo:
             coarse_to_fine = widths[::-1]
             self.bridges.extend(
-                Conv(source, target, kernel=1, bias=False, spectral=spectral)
+                Bridge(source, target, spectral=spectral)
                 for source, target in zip(coarse_to_fine[1:], coarse_to_fine[:-1], strict=True)
             )
-        self.last = Correction(inputs, 6) if config.warped_photo else Conv(inputs, 3, spectral=spectral)
+        self.last = Conv(inputs, 4 if config.warped_photo else 3, spectral=spectral)
         self.norm_channels = [c for block in [*self.middle, *self.up] for c in block.norm_channels] + [inputs]
         self.num_adain_params = 2 * sum(self.norm_channels)
         self.projection = None
@@ -113,10 +95,23 @@ class Generator(nn.Module):
             if str(level) in self.attention:
                 x = self.attention[str(level)](x)
             if 0 <= level < len(self.bridges):
-                x = x + self.bridges[level](passed[-2 - level])
+                x = self.bridges[level](x, passed[-2 - level])
         painted = self.last(norm_scale_relu(x, *norms[-1])).float()
-        if warped_photo is None:
-            return torch.tanh(painted)
-        added, kept, moved = painted.split([3, 1, 2], 1)
-        frame = torch.addcmul(added, fetch(warped_photo.float(), moved * FARTHER), 1 + kept)
-        return frame + (frame.clamp(-1, 1) - frame).detach()  # a gradient also where it is clamped
+        frame = torch.tanh(painted[:, :3])
+        return frame if warped_photo is None else frame.lerp(warped_photo.float(), torch.sigmoid(painted[:, 3:]))
+
+
+class Bridge(nn.Module):
+    """Adds a map from the way down to one from the way up, with a weight for each channel that starts at zero.
+
+    References:
+        Ronneberger et al. 2015, U-Net.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, spectral: bool = True):
+        super().__init__()
+        self.conv = Conv(inputs, outputs, kernel=1, bias=False, spectral=spectral)
+        self.gain = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Float[Tensor, "b o h w"], passed: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
+        return torch.addcmul(x, self.gain.to(x.dtype)[:, None, None], self.conv(passed).to(x.dtype))

@@ -75,7 +75,7 @@ class FewShotHead(nn.Module):
 def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     """The folded head at other sizes that only add to its own: a warped photo.
 
-    What is new keeps its random start, and the last convolution, which made frames, starts at no correction.
+    What is new starts without a say: the frame is painted as before, and half of the photo is laid over it.
 
     Raises:
         UserError: if the sizes differ in anything else.
@@ -89,8 +89,8 @@ def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     known = head.state_dict()
     with torch.no_grad():
         for name, value in wider.state_dict().items():
-            if name in known and (value.shape == known[name].shape or not name.startswith("generator.last.")):
-                value[tuple(map(slice, known[name].shape))] = known[name]
+            if name in known:
+                value.zero_()[tuple(map(slice, known[name].shape))] = known[name]
     return wider
 
 
@@ -142,7 +142,7 @@ def respectral(network: Network) -> Network:
     """A copy with spectral normalisation switched on again, for training to go on from folded weights."""
     twin = copy.deepcopy(network)
     for module in twin.modules():
-        if isinstance(module, SpectralWeight) and module.has_norm and not module.spectral:
+        if isinstance(module, SpectralWeight) and not module.spectral:
             module.add_spectral()
             module.iterate(_FOLD_ITERATIONS)
     return twin

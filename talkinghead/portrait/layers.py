@@ -47,8 +47,6 @@ class SpectralWeight(nn.Module):
 
     u: Tensor
     v: Tensor
-    has_norm = True
-    """Whether training with spectral normalisation normalises it."""
 
     def __init__(self, *shape: int, spectral: bool = True):
         super().__init__()
@@ -161,19 +159,6 @@ class Conv(SpectralWeight):
         if self.resample == "up":
             return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
         return F.conv2d(x, kernel, bias, stride=2 if self.resample == "down" else 1, padding=1)
-
-
-class Correction(Conv):
-    """A convolution that starts at zero and is never normalised, for an output that is added to something good.
-
-    Normalised, it could not be small unless the maps before it died.
-    """
-
-    has_norm = False
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, spectral=False)
-        nn.init.zeros_(self.weight)
 
 
 class Linear(SpectralWeight):

@@ -53,21 +53,13 @@ def test_head_reads_back_what_was_written(head, tmp_path):
         assert torch.allclose(ours, theirs, rtol=2e-2, atol=2e-2)  # half precision
 
 
-def test_widened_head_starts_with_the_photo_as_it_is_and_with_what_it_knew(head):
+def test_widened_head_lays_half_of_the_photo_over_what_it_painted_before(head):
     plain, wide = folded(head), widened(folded(head), replace(TINY, warped_photo=True))
     picture, photo, embedding = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.rand(1, 16)
-    assert torch.allclose(wide.generator(picture, wide.generator.project(embedding), photo), photo, atol=1e-5)
+    frame = wide.generator(picture, wide.generator.project(embedding), photo)
+    painted = plain.generator(picture, plain.generator.project(embedding))
+    assert torch.allclose(frame, (painted + photo) / 2, atol=1e-5)
     assert torch.equal(wide.embedder(photo, picture), plain.embedder(photo, picture))
-    known, now = plain.generator.state_dict(), wide.generator.state_dict()
-    assert torch.equal(now["down.0.conv1.weight"][:, :3], known["down.0.conv1.weight"])
-    assert now["down.0.conv1.weight"][:, 3:].any()
-    assert all(torch.equal(now[name], known[name]) for name in known if name.startswith("up."))
-
-
-def test_corrections_stay_free_of_spectral_normalisation():
-    head = respectral(FewShotHead(replace(TINY, warped_photo=True), spectral=False))
-    assert not head.generator.last.spectral
-    assert head.generator.bridges[0].spectral
 
 
 @pytest.mark.parametrize("sizes", [{"embedding_dim": 8}, {"warped_photo": True, "max_channels": 8}])

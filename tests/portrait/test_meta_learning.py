@@ -253,7 +253,7 @@ def test_a_run_starts_from_another_head_and_learns_to_correct_a_photo(shards, tm
     before = FewShotHead.load(first)[0].embedder.state_dict()
     for name, value in wide.embedder.state_dict().items():
         assert (value - before[name]).abs().mean() < 1e-3, name
-    assert wide.generator.last.weight.any()
+    assert wide.generator.bridges[0].gain.any()
     with pytest.raises(UserError, match="the head to start from has the sizes"):
         run(tmp_path / "other", shards, "--run.start_from", str(first), "--model.portrait.embedding_dim", "8")
 
