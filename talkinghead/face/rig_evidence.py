@@ -20,6 +20,9 @@ times what no expression can make. On clips of people that is the noise that was
 LEAST_NOISE = 0.0002
 """Metres."""
 
+MOST_UNKNOWN = 0.8
+"""Share of the landmarks' numbers that must be found from them, above which they say nothing of their noise."""
+
 DOUBT = 0.5
 """An expression whose weight moves by this many of its standard errors is half as rare as one that does not move."""
 
@@ -50,12 +53,12 @@ def learned(
     """
     parts = linearise(frames, points, state)
     trust = trust * outline_trust(state.rotation) * robust(parts[2], prior.noise)
-    known, noise = information(parts, np.concatenate([trust, trust], 1))
-    noise = float(np.clip(UNSEEN * noise, LEAST_NOISE, prior.noise))
+    known, unexplained = information(parts, np.concatenate([trust, trust], 1))
+    noise = max(UNSEEN * unexplained, LEAST_NOISE)
     error = standard_errors(known / noise**2)
     low, high = np.quantile(state.weights, SWING, axis=0)
     doubt = np.maximum(LEAST_DOUBT, DOUBT * error)
-    return replace(prior, noise=noise, rate=prior.rate * doubt / (doubt + high - low))
+    return replace(prior, noise=min(noise, prior.noise), rate=prior.rate * doubt / (doubt + high - low))
 
 
 def standard_errors(information: Float[np.ndarray, "k k"]) -> Float[np.ndarray, " k"]:
@@ -67,7 +70,8 @@ def information(
     parts: tuple[Float[np.ndarray, "t 136 6"], Float[np.ndarray, "t 136 k"], Float[np.ndarray, "t 136"]],
     trust: Float[np.ndarray, "t 136"],
 ) -> tuple[Float[np.ndarray, "k k"], float]:
-    """Mean information of a frame on the weights at a noise of 1 m, the camera being unknown; and the noise, metres."""
+    """Mean information of a frame on the weights at a noise of 1 m, the camera being unknown; and the noise, metres,
+    infinite where it cannot be told."""
     camera, by_weight, residual = parts
     root = np.sqrt(trust)
     design = (np.concatenate([camera, by_weight], 2) * root[..., None]).astype(np.float64)
@@ -77,6 +81,9 @@ def information(
     held[:, range(unknowns), range(unknowns)] += 1e-9 * np.trace(both, axis1=1, axis2=2)[:, None]
     explained = np.linalg.solve(held, design.transpose(0, 2, 1) @ left[..., None])
     unexplained = left - (design @ explained)[..., 0]
-    freedom = max(1 - unknowns / left.shape[1], 0.1) * trust.sum()
     reduced = both[:, 6:, 6:] - both[:, 6:, :6] @ np.linalg.solve(held[:, :6, :6], both[:, :6, 6:])
+    unknown = unknowns / left.shape[1] + 1 / len(left)  # the person's own shape is found once in all frames
+    if unknown > MOST_UNKNOWN:
+        return reduced.mean(0), float("inf")
+    freedom = (1 - unknown) * trust.sum()
     return reduced.mean(0), float(np.sqrt((unexplained**2).sum() / max(freedom, 1e-9)))

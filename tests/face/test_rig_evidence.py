@@ -56,6 +56,12 @@ def test_noise_stays_between_its_bounds(points, prior):
     assert study(smiling(0.5), points, prior, noise=0.02).noise == prior.noise
 
 
+def test_a_photo_says_nothing_of_its_noise(points, prior):
+    state = smiling(0.5).part(slice(10, 11))
+    found = learned(state.predict(points), np.ones((1, 68)), points, state, prior=prior)
+    assert found.noise == prior.noise and np.allclose(found.rate, prior.rate)
+
+
 def test_what_moves_clearly_is_less_rare_and_what_stays_is_as_rare_as_before(points, prior):
     rates = study(smiling(0.5, brow=0.4), points, prior).rate / prior.rate
     assert LEAST_DOUBT / (LEAST_DOUBT + 0.5) <= rates[SMILE] < 0.1
