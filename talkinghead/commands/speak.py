@@ -13,6 +13,7 @@ import typer
 
 from talkinghead.commands import run_command
 from talkinghead.commands.reenact import bar, best_device, read_driver
+from talkinghead.commands.speak_options import choice, numbers, turn
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ talkinghead speak "Good morning, and welcome." --avatar anna.avatar.safetensors 
 
 talkinghead speak voice.wav -o head.mp4 --model pham      (no avatar: a shaded head)
 
-talkinghead speak voice.wav -o head.mp4 --model voca --mesh somebody.ply --style 0.5,0.5
+talkinghead speak voice.wav -o head.mp4 --model voca --mesh somebody.ply --style 2=0.5,7=0.5
+
+talkinghead speak voice.wav -o head.mp4 --model voca --identity 1.5,-1 --pose 20,0,0 --blinks 0.4,2.1
 
 talkinghead speak voice.wav --avatar a.avatar.safetensors -o a.mp4 --reference interview.mp4
 
@@ -68,11 +71,22 @@ def speak(
         Path | None,
         typer.Option(help="Without an avatar: a head to show, .ply or .obj of the model's topology or a rig."),
     ] = None,
-    emotion: Annotated[str | None, typer.Option(help="Karras: name, number, or the vector's numbers.")] = None,
-    style: Annotated[str | None, typer.Option(help="VOCA: name, number, or a weight for each style.")] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(help="Without an avatar: the head's first shape modes, standard deviations with commas."),
+    ] = None,
+    emotion: Annotated[
+        str | None, typer.Option(help="Karras: name, number, several: 0=0.5,1=0.5, or a vector.")
+    ] = None,
+    style: Annotated[str | None, typer.Option(help="VOCA: a style's name or number, or several: 2=0.5,7=0.5.")] = None,
     strength: Annotated[float, typer.Option(min=0, help="Expressions are made this many times larger.")] = 1.0,
     reference: Annotated[Path | None, typer.Option(help="Head pose and blinks of this video or motion.")] = None,
     still: Annotated[bool, typer.Option("--still", help="No head movement, no blinks.")] = False,
+    pose: Annotated[str | None, typer.Option(help="Yaw,pitch,roll added to the head's, degrees.")] = None,
+    blinks: Annotated[
+        str | None,
+        typer.Option(help="Seconds at which the eyes close, with commas, or none; else as the head has them."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the head movement that is made up.")] = 0,
     fps: Annotated[float, typer.Option(min=1, max=240, help="Frames a second.")] = 30.0,
     size: Annotated[int, typer.Option(min=16, help="Side of a shaded picture, pixels.")] = 384,
@@ -94,7 +108,11 @@ def speak(
         raise UserError("--reference and --still exclude each other; leave one out.")
     if avatar is not None and mesh is not None:
         raise UserError("--avatar and --mesh exclude each other; leave one out.")
+    if avatar is not None and identity is not None:
+        raise UserError("--avatar and --identity exclude each other: an avatar has its own shape; leave one out.")
     if live:
+        if any(option is not None for option in (pose, blinks, identity)):
+            raise UserError("--pose, --blinks and --identity do not go with --live; leave them out.")
         from talkinghead.commands.speak_live import speak_live
 
         speak_live(
@@ -120,8 +138,10 @@ def speak(
         refuse_existing(path, overwrite=overwrite)
         if any(path.absolute() == other.absolute() for other in read):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
+    from talkinghead.speech.head_motion import edited
     from talkinghead.speech.heads import join, with_blendshapes
 
+    modes, held, shut = numbers("--identity", identity), turn(pose), numbers("--blinks", blinks)
     speaker = load_model(model or "karras")
     where = best_device(device)
     with heard(voice, command=tts_command, language=language, keep=save_voice, overwrite=overwrite) as said:
@@ -135,7 +155,10 @@ def speak(
         if not len(spoken):
             raise UserError(f"{said.path}: the sound is shorter than a frame.")
         head = head_for(spoken, said, reference=reference, still=still, seed=seed, device=where)
-        moves, rig = join(spoken, head, speaker, mesh=mesh, sound=said.path, strength=strength)
+        head = edited(head, spoken.fps, pose=held, blinks=None if shut is None else shut.tolist())
+        moves, rig = join(spoken, head, speaker, mesh=mesh, identity=modes, sound=said.path, strength=strength)
+        if rig is None and shut is not None:
+            raise UserError("nobody knows where the eyes of the model's mesh are; leave --blinks out.")
         if save_motion is not None:
             kept = moves if rig is None else with_blendshapes(moves, rig)
             (replace(kept, sound=None) if said.passing else kept).save(save_motion, overwrite=overwrite)
@@ -240,17 +263,3 @@ def render(
             for done, frame in enumerate(person.render_landmarks(landmarks, device=device), 1):
                 writer.write(frame)
                 report(done, len(landmarks))
-
-
-def choice(text: str | None) -> "int | str | np.ndarray | None":
-    """What --emotion and --style name: a number, a name, or numbers with commas between."""
-    import numpy as np
-
-    if text is None:
-        return None
-    if text.isdigit():
-        return int(text)
-    try:
-        return np.array([float(part) for part in text.split(",")], np.float32)
-    except ValueError:
-        return text

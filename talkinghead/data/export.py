@@ -83,8 +83,9 @@ def morph_animation(motion: Motion, rig: Rig, *, pose: bool = True) -> MorphAnim
     if motion.blendshapes is not None:
         weights = weights_of(motion, rig)
         colours = rig_colours(rig)
+        neutral = _at_rest(motion, rig, weights)
         return MorphAnimation(
-            rig.neutral, rig.faces, rig.expressions, rig.expression_names, weights, motion.fps, held, colours
+            neutral, rig.faces, rig.expressions, rig.expression_names, weights, motion.fps, held, colours
         )
     if motion.vertices is None or motion.topology is None:
         raise UserError("the motion has neither blendshapes nor vertices; there is nothing to make a mesh of.")
@@ -108,6 +109,17 @@ def weights_of(motion: Motion, rig: Rig) -> Float32[np.ndarray, "t k"]:
         if name in columns:
             weights[:, index] = motion.blendshapes[:, columns[name]]
     return weights
+
+
+def _at_rest(
+    motion: Motion, rig: Rig, weights: Float32[np.ndarray, "t k"], *, most: int = 64
+) -> Float32[np.ndarray, "v 3"]:
+    """The rig's resting face, or that of the person whose vertices the motion holds: what the weights do not explain
+    in `most` of its frames (mean)."""
+    if motion.vertices is None or motion.vertices.shape[1:] != rig.neutral.shape:
+        return rig.neutral
+    some = np.unique(np.linspace(0, len(motion) - 1, most).round().astype(int))
+    return np.asarray(rig.neutral + (motion.vertices[some] - rig.vertices(weights[some])).mean(0), np.float32)
 
 
 def meshes(

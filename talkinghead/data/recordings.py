@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int32
 
 from talkinghead.motion import Motion
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when the same recordings give other sequences than before."""
 
 

@@ -35,6 +35,11 @@ class FitReport:
     blinks_a_minute: float
     """People who talk blink 10 to 30 times."""
 
+    def sanity(self) -> dict[str, float | None]:
+        """Whether jaw and lids do what the landmarks do, as JSON can hold it: None where nothing moves."""
+        values = {name: getattr(self, name) for name in ("mouth_agreement", "blink_agreement", "blinks_a_minute")}
+        return {name: round(value, 3) if np.isfinite(value) else None for name, value in values.items()}
+
     def lines(self) -> list[str]:
         """For a person to read."""
         return [

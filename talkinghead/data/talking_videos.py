@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from talkinghead.data.clips import identity_of
 from talkinghead.data.prepare import IDENTITY_COLUMNS, VIDEO_SUFFIXES
 from talkinghead.data.recordings import Recording, Source, Take, key_of
-from talkinghead.data.rig_tracking import track_rig
+from talkinghead.data.rig_tracking import inspect_fit, track_rig
 from talkinghead.data.speech_checks import check_mouth, is_silent
 from talkinghead.data.speech_corpus import SPLITS
 from talkinghead.errors import UserError
@@ -108,6 +108,7 @@ class VideoTracker:
             **take.about,
             "reprojection_error": round(float(np.nanmedian(fit.reprojection_error)), 5),
             **{f"most_{name}": round(weight, 3) for name, weight in highest.items()},
+            **inspect_fit(take.motion, fit, self.rig).sanity(),
         }
         return replace(take, motion=motion, identity=fit.identity.astype(float).round(4).tolist(), about=about)
 

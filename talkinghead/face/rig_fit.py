@@ -1,7 +1,8 @@
 """Fitting a rig to tracked landmarks: who it is, once; then pose and expression of each frame.
 
 The camera is a scaled orthographic one. Landmarks are explained by the rig's 68 points, moved by identity and by the
-person's own shape beyond its modes; expression weights lie in 0..1, are rare rather than many, and change smoothly.
+person's own shape beyond its modes; expression weights lie in 0..1, are rare rather than many, and change smoothly. How
+noisy the landmarks are, and which expressions are not so rare in these frames, is learnt from a first pass.
 
 References:
     Pham et al. 2017, section 3 (identity first, then pose and expression of each frame, from landmarks).
@@ -14,11 +15,18 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from talkinghead.face.rig import Rig, pose_of_rotation, rotation_matrix
+from talkinghead.face.rig_evidence import learned
 from talkinghead.face.rig_person import FitSettings, PersonFit, fit_person, penalties_of
 from talkinghead.face.rig_solver import Penalties, Points, State, solve, start
 
 BLOCK, OVERLAP = 256, 8
 """Frames solved together, and how many of them on each side only lend their neighbourhood."""
+
+EVIDENCE_FRAMES = 128
+"""Frames that tell how noisy the landmarks are and which expressions occur."""
+
+MORE_STEPS = 3
+"""Gauss-Newton steps of each pass after the first."""
 
 LIDS = ("eyeBlink", "eyeWide", "eyeLookDown")
 """Expressions that move fast."""
@@ -76,8 +84,13 @@ def fit_motion(
         raise ValueError(f"none of the {len(landmarks)} frames shows a face")
     person = person or fit_person(landmarks[seen], rig, settings=settings)
     points = person.points(rig)
-    penalties = _in_time(penalties_of(rig, settings), rig, settings, fps)
-    solved = _solve_blocks(landmarks[seen], confidence[seen], points, penalties, settings.steps)
+    penalties = usual = _in_time(penalties_of(rig, settings), rig, settings, fps)
+    frames, trust = landmarks[seen].astype(np.float64), np.clip(confidence[seen], 0.05, 1)[:, None].repeat(68, 1)
+    solved = _solve_blocks(frames, trust, points, start(frames, points), penalties=usual, steps=settings.steps)
+    some = np.unique(np.linspace(0, len(seen) - 1, EVIDENCE_FRAMES).round().astype(int))
+    for _ in range(settings.passes):
+        penalties = learned(frames[some], trust[some], points, solved.part(some), prior=usual)
+        solved = _solve_blocks(frames, trust, points, solved, penalties=penalties, steps=MORE_STEPS)
     state = _bridged(solved, seen, len(landmarks))
     return FitResult(
         pose_of_rotation(state.rotation).astype(np.float32),
@@ -97,20 +110,21 @@ def _in_time(penalties: Penalties, rig: Rig, settings: FitSettings, fps: float) 
 
 
 def _solve_blocks(
-    landmarks: Float[np.ndarray, "t 68 2"],
-    confidence: Float[np.ndarray, " t"],
+    frames: Float[np.ndarray, "t 68 2"],
+    trust: Float[np.ndarray, "t 68"],
     points: Points,
+    state: State,
+    *,
     penalties: Penalties,
     steps: int,
 ) -> State:
     """All frames, a block at a time, so that working memory does not grow with the video."""
     parts = []
-    for first in range(0, len(landmarks), BLOCK):
-        begin, end = max(0, first - OVERLAP), min(len(landmarks), first + BLOCK + OVERLAP)
-        frames = landmarks[begin:end].astype(np.float64)
-        trust = np.clip(confidence[begin:end], 0.05, 1)[:, None].repeat(68, 1)
-        state = solve(frames, trust, points, start(frames, points), penalties=penalties, steps=steps)
-        parts.append(state.part(slice(first - begin, min(first + BLOCK, len(landmarks)) - begin)))
+    for first in range(0, len(frames), BLOCK):
+        begin, end = max(0, first - OVERLAP), min(len(frames), first + BLOCK + OVERLAP)
+        block = slice(begin, end)
+        solved = solve(frames[block], trust[block], points, state.part(block), penalties=penalties, steps=steps)
+        parts.append(solved.part(slice(first - begin, min(first + BLOCK, len(frames)) - begin)))
     return State(
         np.concatenate([part.rotation for part in parts]),
         np.concatenate([part.scale for part in parts]),

@@ -1,7 +1,9 @@
 """Who it is: a person's identity on a rig, from landmarks of some frames in any pose and with any expression.
 
 Poses, weights and identity depend on one another. Rounds alternate between the bounded fit of each frame
-(`rig_solver`) and a step on what all frames share, in which each frame's pose and weights follow along.
+(`rig_solver`) and a step on what all frames share, in which each frame's pose and weights follow along, as far as they
+can: the rare expression's penalty is a parabola there, steeper the smaller its weight (iteratively reweighted least
+squares), so that a weight near 0 stays where it is.
 """
 
 from dataclasses import dataclass, replace
@@ -12,10 +14,11 @@ from jaxtyping import Float, Float32
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.rig import Rig
+from talkinghead.face.rig_evidence import learned
 from talkinghead.face.rig_solver import Penalties, Points, State, linearise, outline_trust, robust, solve, start
 
-EXPRESSION_STRENGTH = 0.25
-"""Standard deviation of a weight while the identity is sought."""
+LEAST_WEIGHT = 1e-3
+"""A smaller weight is held as if it were this."""
 
 SURE = 1e-3
 """Standard deviations that a mode may differ from one that is known."""
@@ -30,8 +33,7 @@ class FitSettings:
     """How a rig is fitted."""
 
     noise: float = 0.0012
-    """Standard deviation of a landmark on the head, metres. It does not adapt: where little moves, the residuals are
-    small, and expressions would be made up to explain them."""
+    """Standard deviation of a landmark on the head, metres, at most: less where frames show less (`rig_evidence`)."""
     usual_weight: float = 0.15
     """Mean of an expression's weight when nothing is known."""
     weight_step: float = 0.10
@@ -42,10 +44,12 @@ class FitSettings:
     """Standard deviation of a point of the face beyond the identity modes, metres; twice that on the jaw's outline."""
     identity_frames: int = 24
     """Frames that the identity is taken from."""
-    rounds: int = 6
+    rounds: int = 8
     """Of identity and expressions in turn."""
     steps: int = 5
     """Gauss-Newton steps for each block of frames."""
+    passes: int = 2
+    """Over all frames after the first, each with what the last one told of noise and of expressions; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,15 @@ def fit_person(
     frames = _spread_out(landmarks, settings.identity_frames)
     modes = np.zeros(len(rig.identity)) if identity is None else identity
     person = PersonFit(modes.astype(np.float32), np.zeros((68, 3), np.float32))
-    prior = _Prior(modes, 1.0 if identity is None else SURE, settings.own_shape, settings.noise)
+    prior = _Prior(modes, 1.0 if identity is None else SURE, settings.own_shape)
     trust = np.ones((len(frames), 68))
     state = start(frames, person.points(rig))
-    penalties = penalties_of(rig, settings)
-    for _ in range(settings.rounds):
+    penalties = usual = penalties_of(rig, settings)
+    for finished in range(settings.rounds):
         state = solve(frames, trust, person.points(rig), state, penalties=penalties, steps=2)
-        person, state = _shared_step(frames, rig, person, state, prior=prior)
+        person, state = _shared_step(frames, rig, person, state, prior=prior, penalties=penalties)
+        if settings.passes and finished:
+            penalties = learned(frames, trust, person.points(rig), state, prior=usual)
     return person
 
 
@@ -115,8 +121,6 @@ class _Prior:
     sigma: float
     """Of the modes."""
     own_shape: float
-    noise: float
-    """Of a landmark."""
 
     @property
     def mean(self) -> Float[np.ndarray, " n"]:
@@ -130,22 +134,30 @@ class _Prior:
 
 
 def _shared_step(
-    frames: Float[np.ndarray, "f 68 2"], rig: Rig, person: PersonFit, state: State, *, prior: _Prior
+    frames: Float[np.ndarray, "f 68 2"],
+    rig: Rig,
+    person: PersonFit,
+    state: State,
+    *,
+    prior: _Prior,
+    penalties: Penalties,
 ) -> tuple[PersonFit, State]:
     """One Gauss-Newton step on identity and own shape; each frame's pose and weights are eliminated (Schur)."""
     camera, by_weight, residual = linearise(frames, person.points(rig), state)
-    trust = outline_trust(state.rotation) * robust(residual, prior.noise) / prior.noise**2
+    trust = outline_trust(state.rotation) * robust(residual, penalties.noise) / penalties.noise**2
     trust = np.concatenate([trust, trust], 1)[..., None]
     own = np.concatenate([camera, by_weight], 2).astype(np.float64)
-    shared = _by_shape(state, at_landmarks(rig))
     given = (trust * own).transpose(0, 2, 1)
-    usual = np.concatenate([np.full(6, 1e-3), np.full(by_weight.shape[2], EXPRESSION_STRENGTH**-2)])
-    held = np.concatenate([np.zeros((len(frames), 6)), state.weights], 1)
-    both, pull = given @ shared, given @ residual[..., None] - (usual * held)[..., None]
-    solved = np.linalg.solve(given @ own + np.diag(usual), np.concatenate([both, pull], 2))
-    rows, counted, reduced = (part.reshape(-1, part.shape[2]) for part in (shared, trust * shared, both))
-    information = rows.T @ counted - reduced.T @ solved[..., :-1].reshape(reduced.shape)
-    evidence = counted.T @ residual.ravel() - reduced.T @ solved[..., -1].ravel()
+    steep = penalties.rate / np.maximum(state.weights, LEAST_WEIGHT)
+    rarer = np.concatenate([np.zeros((len(frames), 6)), steep * state.weights], 1)
+    held = np.concatenate([np.full((len(frames), 6), 1e-3), steep], 1)
+    shape = _Shape(state, at_landmarks(rig))
+    both, pull = shape.times(given), given @ residual[..., None] - rarer[..., None]
+    solved = np.linalg.solve(given @ own + held[..., None] * np.eye(own.shape[2]), np.concatenate([both, pull], 2))
+    reduced = both.reshape(-1, both.shape[2])
+    information = shape.information(trust) - reduced.T @ solved[..., :-1].reshape(reduced.shape)
+    wish = shape.times((trust * residual[..., None]).transpose(0, 2, 1))
+    evidence = wish.sum((0, 1)) - reduced.T @ solved[..., -1].ravel()
     now, modes = np.concatenate([person.identity, person.own_shape.ravel()]), len(person.identity)
     change = np.linalg.solve(information + np.diag(prior.precision), evidence + prior.precision * (prior.mean - now))
     weights = state.weights + (solved[..., -1] - solved[..., :-1] @ change)[:, 6:]
@@ -154,13 +166,32 @@ def _shared_step(
     return person, replace(state, weights=np.clip(weights, 0, 1))
 
 
-def _by_shape(state: State, small: Rig) -> Float[np.ndarray, "f 136 n"]:
-    """Derivatives of the landmarks by identity modes and own shape: first all x, then all y."""
-    frames = len(state.scale)
-    seen = state.rotation[:, :2] * np.array([1.0, -1.0])[:, None]
-    by_mode = np.einsum("fij,knj->fink", seen, small.identity).reshape(frames, 136, -1)
-    by_point = np.einsum("fij,nm->finmj", seen, np.eye(68)).reshape(frames, 136, 204)
-    return np.concatenate([by_mode, by_point], 2)
+class _Shape:
+    """Derivatives of the landmarks, first all x, then all y, by identity modes and own shape: (f, 136, m + 204). A
+    point's own offset moves that point alone, so that the matrix is never written out."""
+
+    def __init__(self, state: State, small: Rig):
+        self.seen = state.rotation[:, :2] * np.array([1.0, -1.0])[:, None]
+        self.by_mode = np.einsum("fij,knj->fink", self.seen, small.identity, optimize=True)
+        self.by_mode = self.by_mode.reshape(len(self.seen), 136, -1)
+
+    def times(self, left: Float[np.ndarray, "f u 136"]) -> Float[np.ndarray, "f u n"]:
+        """`left` @ derivatives."""
+        frames, rows, _ = left.shape
+        by_point = left.reshape(frames, rows, 2, 68).swapaxes(2, 3) @ self.seen[:, None]
+        return np.concatenate([left @ self.by_mode, by_point.reshape(frames, rows, 204)], 2)
+
+    def information(self, trust: Float[np.ndarray, "f 136 1"]) -> Float[np.ndarray, "n n"]:
+        """Sum over frames of the transposed derivatives @ `trust` x derivatives."""
+        counted = (trust * self.by_mode).transpose(0, 2, 1)
+        modes = self.by_mode.shape[2]
+        top = self.times(counted).sum(0)
+        total = np.zeros((modes + 204, modes + 204))
+        total[:modes], total[:, :modes] = top, top.T
+        blocks = np.einsum("fin,fij,fik->njk", trust.reshape(-1, 2, 68), self.seen, self.seen, optimize=True)
+        points = total[modes:, modes:].reshape(68, 3, 68, 3)
+        points[range(68), :, range(68)] = blocks
+        return total
 
 
 def _spread_out(landmarks: Float[np.ndarray, "t 68 2"], most: int) -> Float[np.ndarray, "f 68 2"]:

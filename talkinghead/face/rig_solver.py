@@ -8,7 +8,7 @@ descent, and the camera follows.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.head_shape import OUTLINE_SLIDES, estimate_pose
@@ -60,7 +60,7 @@ class State:
     shift: Float[np.ndarray, "t 2"]
     weights: Float[np.ndarray, "t k"]
 
-    def part(self, chosen: slice) -> "State":
+    def part(self, chosen: slice | Int[np.ndarray, " n"]) -> "State":
         """Some of the frames."""
         return State(self.rotation[chosen], self.scale[chosen], self.shift[chosen], self.weights[chosen])
 
@@ -177,27 +177,32 @@ def bounded(
 ) -> Float[np.ndarray, "t k"]:
     """The w in 0..1 with the least w'Mw/2 - v'w in all frames plus walk/2 times squared changes between frames.
 
-    Coordinate descent, every second frame at a time, so that each step sees its neighbours' newest values.
+    Coordinate descent: all frames at a time where none pulls another, else every second one, so that each step sees its
+    neighbours' newest values.
     """
     frames, kinds = weights.shape
-    columns = np.ascontiguousarray(matrix.transpose(1, 0, 2), np.float32)
+    columns = matrix.transpose(1, 0, 2).astype(np.float32)
+    columns[range(kinds), :, range(kinds)] = 0
     neighbours = np.full(frames, 2.0)
     neighbours[[0, -1]] = 1.0 if frames > 1 else 0.0
-    diagonal = np.einsum("tkk->kt", matrix) + walk[:, None] * neighbours + 1e-3
+    inverse = 1 / (np.einsum("tkk->kt", matrix) + walk[:, None] * neighbours + 1e-3)
     padded = np.zeros((kinds, frames + 2))
     padded[:, 1:-1] = weights.T
-    now = weights.astype(np.float32)
+    now, wanted = weights.astype(np.float32), np.ascontiguousarray(vector.T)
+    chains = bool(walk.any())
+    turns = [slice(0, None, 2), slice(1, None, 2)] if chains else [slice(None)]
+    parts = [(turn, np.ascontiguousarray(columns[:, turn]), wanted[:, turn], inverse[:, turn]) for turn in turns]
     for _ in range(SWEEPS):
-        for parity in (0, 1):
-            chosen = slice(parity, None, 2)
-            rows, some = columns[:, chosen], np.ascontiguousarray(now[chosen])
+        for turn, rows, pull, share in parts:
+            some = np.ascontiguousarray(now[turn])
             for k in range(kinds):
-                around = walk[k] * (padded[k, :-2][chosen] + padded[k, 2:][chosen])
-                pull = vector[chosen, k] - np.einsum("tj,tj->t", rows[k], some) + matrix[chosen, k, k] * some[:, k]
-                value = np.clip((pull + around) / diagonal[k, chosen], 0, 1)
+                wish = pull[k] - np.einsum("tj,tj->t", rows[k], some)
+                if chains:
+                    wish += walk[k] * (padded[k, :-2][turn] + padded[k, 2:][turn])
+                value = np.minimum(np.maximum(wish * share[k], 0), 1)
                 some[:, k] = value
-                padded[k, 1:-1][chosen] = value
-            now[chosen] = some
+                padded[k, 1:-1][turn] = value
+            now[turn] = some
     return now.astype(np.float64)
 
 

@@ -1,7 +1,7 @@
 """What a viewer notices in a face that speaks: lips that do not close, and a mood that changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from talkinghead.face.rig import Rig
 from talkinghead.media.speech_synthesis import Phoneme
+from talkinghead.speech.model import KarrasModel
 
 BILABIALS = frozenset("pbm")
 VOWELS = frozenset("aeiouyɑɐæʌɒɔəɚɜɝɛɪʊʉɨøœɵɘɤɯɶ")
@@ -80,6 +81,13 @@ class EmotionEffect:
     mouth_correlation: float
     """Of the speed of opening and closing, -1..1."""
 
+    def __str__(self) -> str:
+        upper, mouth, late = 1e3 * self.upper_face, 1e3 * self.mouth, 1e3 * self.timing
+        return (
+            f"another emotion at the same sound: upper face {upper:.3f} mm, lips {mouth:.3f} mm, the mouth's timing "
+            f"{late:.0f} ms (its speed correlates with {self.mouth_correlation:.3f})"
+        )
+
 
 def compare_emotions(
     first: Float[np.ndarray, "t v 3"], second: Float[np.ndarray, "t v 3"], rig: Rig, *, fps: Fraction
@@ -103,6 +111,17 @@ def compare_emotions(
         abs(best - reach) / float(fps),
         float(scores[reach]),
     )
+
+
+def emotion_effect(
+    model: KarrasModel, waveform: Float[np.ndarray, " s"], sample_rate: int, rig: Rig, *, fps: Fraction
+) -> EmotionEffect | None:
+    """What the model's other emotions change against its first at the same sound (mean); None if it has no other."""
+    count = 0 if model.emotions is None else len(model.emotions)
+    predictions = [model.predict(waveform, sample_rate, fps=fps, emotion=number).vertices for number in range(count)]
+    faces = [vertices for vertices in predictions if vertices is not None]
+    effects = [astuple(compare_emotions(faces[0], other, rig, fps=fps)) for other in faces[1:]]
+    return EmotionEffect(*np.mean(effects, 0).tolist()) if effects else None
 
 
 def _shifted(first: Float[np.ndarray, " t"], second: Float[np.ndarray, " t"], lag: int) -> float:

@@ -11,7 +11,8 @@ Figures:
     How far a loud syllable lowers the head, and what silence leaves of the quick movements, are choices.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 
@@ -115,6 +116,33 @@ def generate(
     return HeadMotion((strength * pose).astype(np.float32), _blinks_at(times, seed).astype(np.float32))
 
 
+def edited(
+    head: HeadMotion,
+    fps: Fraction,
+    *,
+    pose: Float[np.ndarray, "*t 3"] | None = None,
+    blinks: Sequence[float] | None = None,
+) -> HeadMotion:
+    """The head held otherwise, or with other blinks.
+
+    Args:
+        head: the movement.
+        fps: frames a second.
+        pose: added to the movement: yaw, pitch, roll, radians, for all frames or for each.
+        blinks: seconds at which the lids begin to fall, in place of the head's own blinks; they fall, stay and rise at
+            a steady pace. None keeps those it has.
+
+    References:
+        Cudeiro et al. 2019, section 6 (pose and blinks of a mesh that speaks are edited afterwards).
+    """
+    if pose is not None:
+        head = replace(head, pose=(head.pose + np.asarray(pose)).astype(np.float32))
+    if blinks is not None:
+        since = np.arange(len(head))[:, None] / float(fps) - np.asarray(blinks, np.float64)[None]
+        head = replace(head, blink=_trapezoid(since).max(1, initial=0).astype(np.float32))
+    return head
+
+
 def loudness_of(
     waveform: Float[np.ndarray, " s"], sample_rate: int, fps: Fraction, *, frames: int
 ) -> Float32[np.ndarray, " t"]:
@@ -212,12 +240,10 @@ def _blinks_at(times: Float[np.ndarray, " t"], seed: int) -> Float[np.ndarray, "
     starts = _blink_starts(seed)
     within = times % PERIOD
     last = np.searchsorted(starts, within, side="right") - 1
-    since = np.where(last >= 0, within - starts[last], np.inf)
-    falling = _eased(since / CLOSING)
-    rising = _eased((since - CLOSING - CLOSED) / OPENING)
-    return falling - rising
-
-
-def _eased(share: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
-    share = np.clip(share, 0, 1)
+    share = _trapezoid(np.where(last >= 0, within - starts[last], np.inf))
     return share * share * (3 - 2 * share)
+
+
+def _trapezoid(since: Float[np.ndarray, "*t"]) -> Float[np.ndarray, "*t"]:
+    """How far the lids are shut so many seconds after they began to fall: 0..1."""
+    return np.clip(since / CLOSING, 0, 1) - np.clip((since - CLOSING - CLOSED) / OPENING, 0, 1)

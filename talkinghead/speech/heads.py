@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from talkinghead.errors import UserError
 from talkinghead.face.mesh_files import MESH_SUFFIXES, read_mesh
@@ -22,6 +22,7 @@ def join(
     model: SpeechModel,
     *,
     mesh: Path | None = None,
+    identity: Float[np.ndarray, " n"] | None = None,
     sound: Path | None = None,
     strength: float = 1.0,
 ) -> tuple[Motion, Rig | None]:
@@ -32,30 +33,54 @@ def join(
         head: pose and blinks.
         model: what predicted it.
         mesh: an .obj or .ply of the model's topology, which is then moved as the model's template is; or a rig, which
-            is moved by blendshapes. None for the model's own.
+            is moved by blendshapes, or as the template is if it has the model's topology. None for the model's own.
+        identity: standard deviations of the rig's first identity modes, which are added to the resting face: FLAME's
+            betas where the rig is FLAME.
         sound: a media file with the voice.
         strength: expressions are made this many times larger.
 
     Raises:
-        UserError: if the mesh has another topology than the model, or is a rig and the model gives no blendshapes.
+        UserError: if the mesh has another topology than the model, or is a rig of another topology and the model gives
+            no blendshapes, or there are fewer identity modes than numbers.
     """
     rig = default_rig()
-    if mesh is not None and mesh.suffix.lower() not in MESH_SUFFIXES:
-        rig = Rig.load(mesh)
-        if spoken.blendshapes is None:
-            raise UserError(f"{mesh} is moved by blendshapes, which --model {model.kind} does not give; try pham.")
-        return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
     rest = rig.neutral if model.template is None else model.template
     faces = rig.faces if model.topology is None else model.topology
-    shape = rest if mesh is None else read_shape(mesh, len(rest))
-    if len(rest) != len(rig.neutral):
+    if mesh is None:
+        shape = rest
+    elif mesh.suffix.lower() in MESH_SUFFIXES:
+        shape = read_shape(mesh, len(rest))
+    else:
+        rig = Rig.load(mesh)
+        shape = rig.neutral
+        if spoken.blendshapes is None and len(shape) != len(rest):
+            raise UserError(f"{mesh} is moved by blendshapes, which --model {model.kind} does not give; try pham.")
+    if len(shape) != len(rig.neutral):
+        if identity is not None:
+            raise UserError("nobody knows the model's mesh but FLAME or another rig of it; give that as --mesh.")
         assert spoken.vertices is not None
         return mesh_motion(shape + strength * (spoken.vertices - rest), faces, head, spoken.fps, sound=sound), None
+    if identity is not None:
+        shape = shape + identity_offsets(rig, identity)
     if not np.array_equal(shape, rig.neutral):
         rig = replace(rig, neutral=shape)
     if spoken.vertices is not None:
         spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
     return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
+
+
+def identity_offsets(rig: Rig, identity: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "v 3"]:
+    """How far another person's vertices lie from the rig's, metres; modes that are not given are 0.
+
+    Raises:
+        UserError: if the rig has fewer modes.
+    """
+    if len(identity) > len(rig.identity):
+        raise UserError(
+            f"{len(identity)} numbers of identity were given; rig {rig.name} has {len(rig.identity)} modes."
+        )
+    offsets = np.einsum("n,nvi->vi", np.asarray(identity, np.float32), rig.identity[: len(identity)])
+    return offsets.astype(np.float32)
 
 
 def read_shape(path: Path, vertices: int) -> Float32[np.ndarray, "v 3"]:

@@ -18,6 +18,7 @@ from talkinghead.face.crop import to_crop, window_for
 from talkinghead.face.head_shape import Pose, face_model
 from talkinghead.face.retarget import INNER_LIPS, Person, hold, study, transfer
 from talkinghead.face.rig import Rig, pose_of_rotation, project, rotation_matrix
+from talkinghead.face.rig_inverse import closed_eyes
 from talkinghead.motion import Motion
 from talkinghead.speech.head_motion import HeadMotion
 from talkinghead.speech.model import SpeechMotion
@@ -27,8 +28,6 @@ NECK = np.array([0.0, -0.09, -0.06], np.float32)
 
 MOST_TURNED = np.radians([12, 10, 8])
 """How far from the front a person may stand at rest: yaw, pitch, roll of the photos are kept up to this."""
-
-BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 
 _AXES = np.array([1.0, -1.0, -1.0])
 """The rig's axes in those of `head_shape`, and back."""
@@ -61,10 +60,7 @@ def speak_motion(
     pose = head.pose.astype(np.float64)
     if spoken.pose is not None:
         pose = pose + spoken.pose - np.median(spoken.pose, 0)
-    lids = np.zeros((len(head), len(rig.expression_names)), np.float32)
-    for name in BLINKS:
-        if name in rig.expression_names:
-            lids[:, rig.expression_names.index(name)] = head.blink
+    lids = head.blink[:, None] * closed_eyes(rig)
     if weights is not None:
         weights = np.maximum(np.clip(strength * weights, 0, 1), lids)
         vertices = rig.vertices(weights)

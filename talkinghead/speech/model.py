@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from importlib.resources import files
@@ -44,8 +44,8 @@ _GRID = 64
 _BLOCK = 128
 _LONGEST = 4000
 
-Style = int | str | Sequence[float] | Float[np.ndarray, "..."] | None
-"""A number, a name, or weights."""
+Style = int | str | Sequence[float] | Float[np.ndarray, "..."] | Mapping[int | str, float] | None
+"""A number, a name, weights of all, or weights of some by number or name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +108,9 @@ class SpeechModel:
             audio: mono, -1..1.
             rate: Hz.
             fps: frames a second wanted; frame `i` belongs to `i / fps` seconds.
-            speaker: style (VOCA): a speaker's number or name, or weights of all; None mixes all alike.
-            emotion: (Karras) number or name of one of `emotions`, a vector, or one for each frame; None for the best.
+            speaker: style (VOCA): a speaker's number or name, or weights of all or of some; None mixes all alike.
+            emotion: (Karras) number or name of one of `emotions`, weights of some, a vector, or a vector a frame; None
+                for the best.
 
         Raises:
             UserError: if the rate or `fps` is not above 0, or there is no such speaker or emotion.
@@ -212,6 +213,11 @@ class KarrasModel(SpeechModel):
             UserError: if there is no such emotion, or the vector does not fit.
         """
         known = self.emotions if self.emotions is not None else np.zeros((1, self.network.config.emotion), np.float32)
+        if isinstance(emotion, Mapping):
+            total = sum(emotion.values())
+            if not total > 0:
+                raise UserError(f"weights of emotions sum to {total}; they must be above 0 together.")
+            return torch.stack([w / total * self.emotion(name, count) for name, w in emotion.items()]).sum(0)
         if isinstance(emotion, str):
             if emotion not in self.emotion_names:
                 raise UserError(f"there is no emotion {emotion!r}; there are {', '.join(self.emotion_names)}.")
@@ -278,12 +284,18 @@ class VocaModel(SpeechModel):
         Raises:
             UserError: if there is no such speaker, or the weights do not fit.
         """
+        count = self.network.config.speakers
         if isinstance(speaker, str):
             if speaker not in self.speakers:
                 raise UserError(f"there is no speaker {speaker!r}; there are {', '.join(self.speakers)}.")
             speaker = self.speakers.index(speaker)
         try:
-            return style_vector(self.network.config.speakers, speaker)
+            if isinstance(speaker, Mapping):
+                parts = [weight * self.style(name) for name, weight in speaker.items()]
+                if not parts:
+                    raise ValueError("no style is named; name at least one")
+                return style_vector(count, torch.stack(parts).sum(0).numpy())
+            return style_vector(count, speaker)
         except ValueError as error:
             raise UserError(f"{error}.") from error
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from talkinghead.face.rig import default_rig
 from talkinghead.media.image import write_image
+from talkinghead.speech.checks import emotion_effect
 from talkinghead.speech.evaluation import Baselines, evaluate, predicted_vertices, table
-from talkinghead.speech.model import SpeechModel
+from talkinghead.speech.features import KARRAS_RATE
+from talkinghead.speech.model import KarrasModel, SpeechModel
 from talkinghead.speech.sheets import model_sheet
 from talkinghead.speech.tracks import Track
 from talkinghead.speech.training import SpeechTraining
@@ -78,6 +82,11 @@ class SpeechRunFolder(Callback):
         figures = evaluate(model, chosen, self.baselines, thorough=seconds == math.inf)
         log.info("step %d, %d sequences\n%s", module.step, len(chosen), table(figures))
         report = {"step": module.step, "sequences": len(chosen), "figures": figures}
+        if isinstance(model, KarrasModel) and chosen[0].face.rig is not None and seconds == math.inf:
+            sound = chosen[0].sequence.audio(KARRAS_RATE)
+            effect = emotion_effect(model, sound, KARRAS_RATE, default_rig(), fps=chosen[0].fps)
+            log.info("%s", effect or "the model has one emotion alone")
+            report["emotion"] = effect and asdict(effect)
         (self.folder / "figures.json").write_text(json.dumps(report, indent=1))
         for logger in trainer.loggers:
             logger.log_metrics({f"validation/{k}": v for k, v in figures[model.kind].items()}, step=module.step)

@@ -7,8 +7,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from talkinghead.face.rig import default_rig
-from talkinghead.face.shade import View, shade
+from talkinghead.face.shade import View, rig_colours, shade
 from talkinghead.media.image import sheet
+
+_LEGEND = 20
+"""Height of a chart's legend, pixels."""
 
 _COLOURS = ((40, 40, 40), (214, 60, 40), (40, 110, 214), (60, 160, 60))
 
@@ -28,8 +31,9 @@ def face_sheet(
         times: seconds, for the headings.
         size: of one face, pixels.
     """
-    view = View.of(default_rig().landmarks_3d(next(iter(rows.values()))[:1]))
-    pictures = [[shade(one, faces, size, view=view) for one in vertices] for vertices in rows.values()]
+    rig = default_rig()
+    view, colour = View.of(rig.landmarks_3d(next(iter(rows.values()))[:1])), rig_colours(rig)
+    pictures = [[shade(one, faces, size, view=view, colour=colour) for one in vertices] for vertices in rows.values()]
     return sheet(pictures, labels=list(rows), column_labels=[f"{time:.2f} s" for time in times])
 
 
@@ -42,7 +46,7 @@ def opening_chart(
     longest = max(len(line) for line in openings.values())
     for i, (name, line) in enumerate(openings.items()):
         x = np.arange(len(line)) / max(longest - 1, 1) * (width - 1)
-        y = (height - 4) * (1 - line / top) + 2
+        y = _LEGEND + (height - _LEGEND - 2) * (1 - line / top)
         points = np.rint(np.stack([x, y], -1)).astype(np.int32)
         colour = _COLOURS[i % len(_COLOURS)]
         cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA)
@@ -53,15 +57,23 @@ def opening_chart(
 
 
 def model_sheet(
-    rows: dict[str, Float32[np.ndarray, "t v 3"]], faces: Int[np.ndarray, "f 3"], fps: float, *, count: int = 8
+    rows: dict[str, Float32[np.ndarray, "t v 3"]],
+    faces: Int[np.ndarray, "f 3"],
+    fps: float,
+    *,
+    count: int = 8,
+    size: int = 160,
+    loudness: Float[np.ndarray, " t"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Faces where the true mouth is open and closed by turns, over the chart of openings.
 
     Args:
-        rows: name -> vertices of the default rig, metres; the truth first.
+        rows: name -> vertices of the default rig, metres; the truth, or what is to be shown, first.
         faces: triangles.
         fps: frames a second.
         count: faces in a row.
+        size: of one face, pixels.
+        loudness: of the voice, 0..1, a line in the chart.
     """
     rig = default_rig()
     openings = {name: rig.mouth_opening(vertices) for name, vertices in rows.items()}
@@ -72,5 +84,8 @@ def model_sheet(
         int(piece[0] + (np.argmax if i % 2 else np.argmin)(truth[piece.start : piece.stop]))
         for i, piece in enumerate(pieces)
     ]
-    faces_part = face_sheet({name: v[picked] for name, v in rows.items()}, faces, np.array(picked) / fps)
+    shown = {name: vertices[picked] for name, vertices in rows.items()}
+    faces_part = face_sheet(shown, faces, np.array(picked) / fps, size=size)
+    if loudness is not None:
+        openings["loudness"] = loudness * max(float(line.max()) for line in openings.values())
     return np.concatenate([faces_part, opening_chart(openings, fps, width=faces_part.shape[1])])

@@ -17,6 +17,7 @@ from talkinghead.commands import speak_live
 from talkinghead.commands.speak import choice
 from talkinghead.errors import UserError
 from talkinghead.face.rig import default_rig
+from talkinghead.face.rig_files import save_rig
 from talkinghead.media import speech_synthesis
 from talkinghead.media.speech_synthesis import Spoken
 from talkinghead.media.video import probe
@@ -164,6 +165,15 @@ def test_another_shape_and_another_topology(things, tmp_path):
         (["-o", "o.mp4", "--model", "none.safetensors"], "none.safetensors: there is no such file"),
         (["-o", "o.mp4", "--model", "{karras}", "--emotion", "jolly"], "there is no emotion 'jolly'"),
         (["-o", "o.mp4", "--model", "{karras}", "--mesh", "{rig}"], "moved by blendshapes"),
+        (["-o", "o.mp4", "--avatar", "a", "--identity", "1"], "an avatar has its own shape"),
+        (["-o", "o.mp4", "--identity", "tall"], "--identity is 'tall'; give numbers"),
+        (["-o", "o.mp4", "--model", "{karras}", "--identity", "1" + ",0" * 20], "has 20 modes"),
+        (["-o", "o.mp4", "--model", "{tetra}", "--identity", "1"], "give that as --mesh"),
+        (["-o", "o.mp4", "--pose", "10,0"], "give yaw, pitch and roll"),
+        (["-o", "o.mp4", "--pose", "100,0,0"], "within 90"),
+        (["-o", "o.mp4", "--blinks", "1,nan"], "--blinks is '1,nan'"),
+        (["-o", "o.mp4", "--model", "{tetra}", "--blinks", "1"], "leave --blinks out"),
+        (["-o", "o.mp4", "--live", "--pose", "1,0,0"], "do not go with --live"),
         (["-o", "o.mp4", "--model", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
         (["-o", "o.mp4", "--model", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),
         (["-o", "{voice}", "--model", "{karras}", "--overwrite"], "ends in .mp4"),
@@ -180,12 +190,13 @@ def test_wrong_options_are_named(things, tmp_path, monkeypatch, capsys, options,
     Path("small.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     blind = Motion(np.zeros((2, 68, 2), np.float32), np.zeros(2, np.float32), Fraction(10))
     blind.save(Path("blind.motion.safetensors"))
+    save_rig(default_rig().at_landmarks(), Path("small.rig.safetensors"))
     names = {
         "karras": things / "karras.speech.safetensors",
         "tetra": things / "tetra.speech.safetensors",
         "anna": things / "anna.avatar.safetensors",
         "voice": things / "voice.wav",
-        "rig": Path(sys.modules["talkinghead.face.rig"].DEFAULT_RIG),
+        "rig": "small.rig.safetensors",
     }
     assert says in failing(capsys, things / "voice.wav", *(one.format(**names) for one in options))
     assert not Path("o.mp4").exists()
@@ -198,9 +209,25 @@ def test_a_voice_that_is_not_there_or_too_short(things, tmp_path, capsys):
     assert "shorter than a frame" in failing(capsys, tmp_path / "click.wav", *options)
 
 
+def test_identity_pose_and_blinks_are_edited(things, tmp_path):
+    kept = [tmp_path / f"{name}.motion.safetensors" for name in ("plain", "edited")]
+    options = ["--model", things / "karras.speech.safetensors", "--size", 32, "--still"]
+    assert speak(things / "voice.wav", "-o", tmp_path / "a.mp4", *options, "--save-motion", kept[0]) == 0
+    edits = ["--identity", "2,-1", "--pose", "-20,5,0", "--blinks", "0.1"]
+    assert speak(things / "voice.wav", "-o", tmp_path / "b.mp4", *options, *edits, "--save-motion", kept[1]) == 0
+    plain, edited = (Motion.load(path) for path in kept)
+    rig = default_rig()
+    assert np.allclose(edited.pose, np.radians([-20, 5, 0]), atol=1e-6) and np.abs(plain.pose).max() == 0
+    moved = 2 * rig.identity[0] - rig.identity[1]
+    assert np.allclose(edited.vertices[0] - plain.vertices[0], moved, atol=1e-5)
+    opening = [rig.eye_opening(motion.vertices) for motion in (plain, edited)]
+    assert opening[1][7] < 0.3 * opening[0][7] and opening[1][14] > 0.6 * opening[1][0]
+
+
 def test_what_emotion_and_style_may_be():
     assert choice(None) is None and choice("2") == 2 and choice("calm") == "calm"
     assert np.allclose(choice("0.5,1"), [0.5, 1])
+    assert choice("2=0.5, speaker 01=1") == {2: 0.5, "speaker 01": 1.0}
 
 
 class Stdin:

@@ -56,6 +56,19 @@ def test_a_run_leaves_a_model_figures_and_a_sheet_and_goes_on(tmp_path, corpus):
     assert "train/expression" in rows and "validation/lve" in rows
 
 
+def test_karras_run_reports_what_another_emotion_changes(tmp_path, corpus, caplog):
+    arguments = options(tmp_path, corpus, 1)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    sizes = {"emotion": 4, "basis": 6, "segments": 2, "frames": 3}
+    config["model"] = {"class_path": "KarrasRecipe", "init_args": sizes}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with caplog.at_level("INFO"):
+        main(arguments)
+    effect = json.loads((tmp_path / "run" / "figures.json").read_text())["emotion"]
+    assert set(effect) == {"upper_face", "mouth", "timing", "mouth_correlation"}
+    assert "another emotion at the same sound: upper face" in caplog.text
+
+
 def test_wrong_settings_are_refused_in_a_sentence(tmp_path, corpus):
     with pytest.raises(UserError, match="speech-train:"):
         main(options(tmp_path, corpus, 4, model__depth=3))

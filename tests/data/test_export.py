@@ -129,6 +129,14 @@ def test_a_gltf_reads_back_as_a_rig(motion, rig, tmp_path, suffix):
     assert np.allclose(found.neutral, rig.neutral) and np.allclose(found.expressions, rig.expressions)
 
 
+def test_a_gltf_has_the_face_of_the_person_whose_vertices_there_are(motion, rig):
+    person = np.random.default_rng(1).normal(size=20).astype(np.float32)
+    vertices = rig.vertices(motion.blendshapes, person)
+    scene = morph_animation(replace(motion, vertices=vertices, topology=rig.faces), rig)
+    assert np.allclose(scene.neutral, rig.vertices(np.zeros((1, 46), np.float32), person)[0], atol=1e-5)
+    assert np.array_equal(morph_animation(motion, rig).neutral, rig.neutral)
+
+
 @pytest.mark.parametrize("suffix", [".glb", ".gltf"])
 def test_independent_readers_open_a_gltf(motion, rig, tmp_path, suffix):
     pygltflib, trimesh = pytest.importorskip("pygltflib"), pytest.importorskip("trimesh")

@@ -67,6 +67,8 @@ def test_a_still_face_agrees_with_nothing(rig):
     motion, fit = track_rig(still, rig)
     report = inspect_fit(motion, fit, rig)
     assert report.blinks_a_minute == 0 and report.jaw_range < 0.05
+    nothing = replace(report, mouth_agreement=float("nan"), blink_agreement=0.1234)
+    assert nothing.sanity() == {"mouth_agreement": None, "blink_agreement": 0.123, "blinks_a_minute": 0.0}
 
 
 def test_a_known_person_is_kept(talker, tracked, rig):

@@ -77,6 +77,8 @@ def test_a_talking_video_becomes_a_sequence_with_pose_and_expressions(clip, tmp_
     assert np.corrcoef(jaw, opened)[0, 1] > 0.7
     assert one.checks["correlation"] > 0.6 and abs(one.checks["lag_seconds"]) < 0.06
     assert one.checks["reprojection_error"] < 0.1
+    assert one.checks["mouth_agreement"] > 0.8 and one.checks["blinks_a_minute"] >= 0
+    assert -1 <= one.checks["blink_agreement"] <= 1
     assert len(corpus.identities["anna"]) > 0
 
 

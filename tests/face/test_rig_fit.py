@@ -70,6 +70,33 @@ def test_pose_and_weights_of_an_unknown_person_are_recovered(rig, seed):
     assert np.median(fit.reprojection_error) < 0.005
 
 
+def test_weights_of_expressions_that_occur_are_recovered_and_not_shrunk(rig):
+    """All but gaze, of which 68 points show the lids alone."""
+    lids_alone = [name.startswith("eyeLook") for name in RIG_NAMES]
+    occurring, active = [], []
+    for seed in range(6):
+        weights, pose, identity = moving(seed)
+        fit = fit_motion(seen(rig, weights, pose, identity=identity), np.ones(FRAMES, np.float32), FPS, rig)
+        error = np.abs(fit.weights - weights)
+        kept = (weights.max(0) > 0) & ~np.array(lids_alone)
+        occurring.append(error[:, kept].mean())
+        active.append(error[:, kept][weights[:, kept] > 0.05].mean())
+    assert np.mean(occurring) < 0.03 and np.mean(active) < 0.05
+
+
+def test_noisy_landmarks_make_up_no_expressions(rig):
+    """What occurs is believed sooner than in one pass; what does not is as quiet."""
+    weights, pose, identity = moving(3)
+    landmarks = seen(rig, weights, pose, identity=identity, noise=0.003)
+    once, more = (
+        np.abs(fit_motion(landmarks, np.ones(FRAMES, np.float32), FPS, rig, settings=settings).weights - weights)
+        for settings in (FitSettings(passes=0), FitSettings())
+    )
+    occurs = weights.max(0) > 0
+    assert more[:, occurs].mean() < 0.95 * once[:, occurs].mean()
+    assert more[:, ~occurs].mean() < 0.005
+
+
 def test_what_matters_in_speech_is_recovered_column_by_column(rig):
     weights, pose = speaking()
     identity = 0.8 * np.random.default_rng(5).normal(size=20)

@@ -1,11 +1,14 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.face.rig import default_rig
 from talkinghead.media.speech_synthesis import Phoneme
-from talkinghead.speech.checks import check_bilabials, compare_emotions
+from talkinghead.speech.checks import check_bilabials, compare_emotions, emotion_effect
+from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
+from talkinghead.speech.model import KarrasModel, SpeechMotion
 
 FPS = Fraction(50)
 SAID = tuple(Phoneme(one, 0.2 * i, 0.2 * (i + 1)) for i, one in enumerate(["p", "ˈɑː", "m", "a", "t", "b", "oʊ"]))
@@ -52,3 +55,27 @@ def test_an_emotion_of_the_brows_leaves_the_mouth_in_time():
     assert found.upper_face > 5 * found.mouth and found.timing == 0 and found.mouth_correlation > 0.99
     late = compare_emotions(rig.vertices(calm), rig.vertices(np.roll(calm, 2, 0)), rig, fps=FPS)
     assert np.isclose(late.timing, 0.04) and late.upper_face < 0.01 * late.mouth
+
+
+class Actor(KarrasModel):
+    """Every emotion after the first raises the brows further."""
+
+    def predict(self, audio, rate, *, fps, emotion, **more):
+        weights = np.zeros((30, 46), np.float32)
+        weights[:, RIG_NAMES.index("jawOpen")] = 0.3 + 0.3 * np.sin(np.arange(30))
+        weights[:, RIG_NAMES.index("browInnerUp")] = 0.2 * emotion
+        return SpeechMotion(fps, vertices=default_rig().vertices(weights))
+
+
+def actor(emotions: int) -> Actor:
+    network = KarrasNetwork(KarrasConfig(vertices=4, emotion=4, basis=3))
+    return Actor(network, emotions=np.zeros((emotions, 4), np.float32))
+
+
+def test_the_effect_of_emotions_is_the_mean_of_all_but_the_first():
+    rig, sound = default_rig(), np.zeros(16000, np.float32)
+    one, two = (emotion_effect(actor(count), sound, 16000, rig, fps=FPS) for count in (2, 3))
+    assert two.upper_face == pytest.approx(1.5 * one.upper_face, rel=1e-4) and one.upper_face > 10 * one.mouth
+    assert one.timing == two.timing == 0
+    assert "the mouth's timing 0 ms" in str(one)
+    assert emotion_effect(actor(1), sound, 16000, rig, fps=FPS) is None

@@ -6,7 +6,18 @@ import pytest
 from talkinghead.face.head_shape import Pose, face_model
 from talkinghead.face.rig import rotation_matrix
 from talkinghead.motion import Motion
-from talkinghead.speech.head_motion import BLINKS_A_MINUTE, SPREAD, follow, generate, loudness_of, still
+from talkinghead.speech.head_motion import (
+    BLINKS_A_MINUTE,
+    CLOSED,
+    CLOSING,
+    OPENING,
+    SPREAD,
+    edited,
+    follow,
+    generate,
+    loudness_of,
+    still,
+)
 
 FPS = Fraction(30)
 FLIP = np.array([1.0, -1.0, -1.0])
@@ -70,6 +81,33 @@ def test_loudness_rises_where_there_is_sound():
 
 def test_still_is_still():
     assert len(still(4)) == 4 and not still(4).pose.any() and not still(4).blink.any()
+
+
+def test_a_blink_is_a_trapezoid_where_it_is_wanted():
+    fps = Fraction(1000)
+    blink = edited(still(1500), fps, blinks=[0.2, 1.0]).blink
+    for start in (200, 1000):
+        shut, opens = start + round(1000 * CLOSING), start + round(1000 * (CLOSING + CLOSED))
+        end = opens + round(1000 * OPENING)
+        assert np.allclose(blink[start : shut + 1], np.linspace(0, 1, shut - start + 1), atol=1e-6)
+        assert np.allclose(blink[shut : opens + 1], 1)
+        assert np.allclose(blink[opens : end + 1], np.linspace(1, 0, end - opens + 1), atol=1e-6)
+    assert blink[:200].max() == 0 and blink[560:1000].max() == 0
+
+
+def test_blinks_that_overlap_keep_the_eyes_shut():
+    blink = edited(still(60), Fraction(100), blinks=[0.1, 0.2]).blink
+    assert blink.max() == 1 and blink[20:35].min() >= 0.75
+
+
+def test_wanted_blinks_replace_those_there_are_and_pose_is_added():
+    made = generate(200, FPS)
+    turned = edited(made, FPS, pose=np.array([0.3, 0, -0.1]))
+    assert np.allclose(turned.pose - made.pose, [0.3, 0, -0.1], atol=1e-6) and (turned.blink == made.blink).all()
+    assert edited(made, FPS, blinks=[]).blink.max() == 0 < made.blink.max()
+    one_each = np.linspace(0, 0.2, 600).reshape(200, 3)
+    assert np.allclose(edited(made, FPS, pose=one_each).pose - made.pose, one_each, atol=1e-6)
+    assert np.array_equal(edited(made, FPS).pose, made.pose) and np.array_equal(edited(made, FPS).blink, made.blink)
 
 
 def test_one_loudness_a_frame():

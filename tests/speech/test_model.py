@@ -104,12 +104,21 @@ def test_emotions_have_names_numbers_and_vectors():
     for face in faces[1:]:
         np.testing.assert_array_equal(faces[0], face)
     assert not np.allclose(faces[0], model.predict(voice(0.5), 16000, emotion="cross").vertices)
+    mixed = {"calm": 3.0, 1: 1.0}
+    np.testing.assert_allclose(model.emotion(mixed, 2), np.tile([0.75, 0.25] @ model.emotions, (2, 1)), rtol=1e-6)
     changing = np.repeat(model.emotions[:1], 15, 0)
     np.testing.assert_array_equal(faces[0], model.predict(voice(0.5), 16000, emotion=changing).vertices)
 
 
 @pytest.mark.parametrize(
-    "wish, words", [("glad", "there are calm, cross"), (2, "no emotion 2"), (np.zeros(3), "4 numbers")]
+    "wish, words",
+    [
+        ("glad", "there are calm, cross"),
+        (2, "no emotion 2"),
+        (np.zeros(3), "4 numbers"),
+        ({"glad": 1}, "there are calm"),
+        ({"calm": 0}, "sum to 0"),
+    ],
 )
 def test_an_emotion_that_is_not_there_is_refused(wish, words):
     with pytest.raises(UserError, match=words):
@@ -124,9 +133,22 @@ def test_styles_have_names_numbers_and_mixtures(tmp_path):
     np.testing.assert_array_equal(anna, number)
     assert not np.allclose(anna, ben, atol=1e-7)
     np.testing.assert_array_equal(mixed, model.predict(voice(0.5), 16000).vertices)
+    named = [model.predict(voice(0.5), 16000, speaker=wish).vertices for wish in ({"anna": 2, 1: 2}, {"ben": 0.1})]
+    np.testing.assert_allclose(named[0], mixed, atol=1e-7)
+    np.testing.assert_allclose(named[1], ben, atol=1e-7)
 
 
-@pytest.mark.parametrize("wish, words", [("carl", "there are anna, ben"), (7, "no speaker 7"), ([1.0], "do not fit")])
+@pytest.mark.parametrize(
+    "wish, words",
+    [
+        ("carl", "there are anna, ben"),
+        (7, "no speaker 7"),
+        ([1.0], "do not fit"),
+        ({"carl": 1}, "there are anna"),
+        ({"anna": 0}, "do not fit"),
+        ({}, "name at least one"),
+    ],
+)
 def test_a_style_that_is_not_there_is_refused(tmp_path, wish, words):
     with pytest.raises(UserError, match=words):
         voca(tmp_path).predict(voice(0.5), 16000, speaker=wish)

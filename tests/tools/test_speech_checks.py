@@ -1,0 +1,55 @@
+"""The pictures that tools/speech_checks draws, and the cards that show them."""
+
+import re
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+
+import numpy as np
+import pytest
+from talking_corpus import RATE, voice
+
+from talkinghead.commands import speak
+from talkinghead.face.rig import default_rig
+from talkinghead.media import speech_synthesis
+from talkinghead.media.image import read_image
+from talkinghead.media.speech_synthesis import Spoken
+from talkinghead.speech.model import SpeechMotion
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def checks():
+    loader = SourceFileLoader("speech_checks", str(ROOT / "tools" / "speech_checks"))
+    module = module_from_spec(spec_from_loader("speech_checks", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Speaker:
+    """Opens the mouth as wide as its style or emotion is."""
+
+    kind, emotions, speakers = "voca", None, ("anna", "ben")
+
+    def predict(self, waveform, rate, *, fps, speaker=None):
+        jaw = default_rig().expressions[default_rig().expression_names.index("jawOpen")]
+        wide = np.linspace(0, 0.4 if speaker is None else 0.1, 40, dtype=np.float32)
+        return SpeechMotion(fps, vertices=default_rig().neutral + wide[:, None, None] * jaw)
+
+
+def test_a_sheet_has_a_row_for_each_style(checks, tmp_path, monkeypatch):
+    monkeypatch.setattr(speech_synthesis, "speak_text", lambda text: Spoken(voice(40 / 30), RATE))
+    monkeypatch.setattr(speak, "load_model", lambda kind: Speaker())
+    path = checks.write_sheet("voca", tmp_path)
+    picture = read_image(path)
+    assert path == tmp_path / "voca.png" and path.stat().st_size < MOST_BYTES
+    assert picture.shape[1] == 8 * 104 + 7 * 2 and picture.shape[0] > 2 * 104 + 160
+
+
+@pytest.mark.parametrize("card", sorted((ROOT / "talkinghead" / "weights").glob("*.md")), ids=lambda path: path.name)
+def test_pictures_that_a_card_shows_are_there_and_small(card):
+    for link in re.findall(r"\]\(([^)]+\.png)\)", card.read_text()):
+        picture = (card.parent / link).resolve()
+        assert picture.is_file() and picture.stat().st_size < MOST_BYTES, link
