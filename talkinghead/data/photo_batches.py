@@ -16,9 +16,6 @@ from talkinghead.media.image import frame_to_tensor
 Batch = dict[str, Tensor]
 """frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_photo (b,3,h,w) where asked for."""
 
-SAME_PHOTO = 0.5
-"""How often a photo is drawn from another change of itself, rather than from another photo, where there are several."""
-
 
 class PhotoBatches:
     """Batches by number; batch i is a function of the seed and i.
@@ -91,12 +88,12 @@ class PhotoBatches:
     def _source(
         self, index: int, change: EpisodeAugmentation, rng: np.random.Generator
     ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
-        """The photo that is warped to draw photo ``index``: another one, changed alike, or itself, changed otherwise.
+        """The photo that is warped to draw photo ``index``: another one, changed alike; an only one, changed otherwise.
 
         Of the others it is the nearest in a random half, so that each photo is drawn from several.
         """
         others = [other for other in range(len(self.photos)) if other != index]
-        if not others or rng.random() < SAME_PHOTO:
+        if not others:
             again = self._change(rng)
             again.mirror = change.mirror
             return self._changed(index, again)

@@ -20,10 +20,10 @@ class FineTuningConfig:
         UserError: if a count or rate makes no sense.
     """
 
-    epochs: int = 40
-    """Passes over the photos."""
-    least_steps: int = 200
-    """Steps that few photos get at least; one photo would be done with in 40."""
+    epochs: int = 20
+    """Passes over the photos; 40 in the paper."""
+    least_steps: int = 120
+    """Steps that few photos get at least; one photo would be done with in 20."""
     steps: int | None = None
     """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
     batch_size: int = 2
@@ -41,7 +41,7 @@ class FineTuningConfig:
     """The rates fall to this fraction of themselves by the last step, along a cosine."""
     clip: float = 10.0
     """Largest gradient norm."""
-    pull: float = 0.04
+    pull: float = 0.02
     """How far each step draws the weights back to the meta-learned ones, 0..1, at the first rate and for one photo.
 
     Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and with

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from talkinghead.data import photo_batches
 from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
 from talkinghead.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
@@ -66,9 +65,8 @@ def test_only_photo_is_drawn_from_another_change_of_itself():
         assert 0 < apart < 0.5 * (batch["warped_photo"].flip(3) - batch["frame"]).abs().mean()  # not mirrored
 
 
-def test_several_photos_are_drawn_from_each_other_as_well(monkeypatch):
+def test_several_photos_are_drawn_from_each_other():
     photos = drawn_photos(4)
-    monkeypatch.setattr(photo_batches, "SAME_PHOTO", 0.0)
     batches = PhotoBatches(photos, steps=20, batch_size=1, augment=NO_AUGMENTATION, warped_photo=True)
     used = set()
     for number in range(20):
