@@ -14,6 +14,7 @@ from talkinghead.face.rig import default_rig
 from talkinghead.speech.distillation import find_sounds
 from talkinghead.speech.model import PhamModel, SpeechMotion
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork
+from talkinghead.speech.tracks import read_tracks
 
 
 class Steady(PhamModel):
@@ -51,6 +52,7 @@ def test_each_sound_has_the_mean_of_its_teachers_faces(sounds, tmp_path):
         ("anna_2", "anna", "train"),
         ("ben_1", "ben", "train"),
     ]
+    assert all(track.taught for track in read_tracks([tmp_path / "c"], "train"))
     motion = next(iter(corpus)).motion
     assert len(motion) == 45 and motion.blendshape_names == default_rig().expression_names
     jaw = motion.blendshapes[:, motion.blendshape_names.index("jawOpen")]
