@@ -4,15 +4,15 @@ import argparse
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, Namespace
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,20 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
+
+
+def plain_recipe(settings: "Namespace") -> dict[str, Any]:
+    """The settings as plain values for a model's header: of a path only its name, since the rest is one machine's."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if key != "config"}
+        if isinstance(value, list | tuple):
+            return [plain(inner) for inner in value]
+        return value.name if isinstance(value, PurePath) else value
+
+    recipe: dict[str, Any] = plain(settings.as_dict())
+    return recipe
 
 
 def first_step(checkpoint: Path, steps: int) -> int:

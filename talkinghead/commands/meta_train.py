@@ -3,14 +3,12 @@
 import logging
 import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from talkinghead.commands import config_parser, first_step, refusals
+from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
 
 if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
     from talkinghead.data.episodes import EpisodeData
     from talkinghead.portrait.meta_learning import MetaLearning
 
@@ -72,19 +70,7 @@ def main(argv: list[str]) -> None:
     run = RunConfig(**settings.run.as_dict())
     _prepare_process(run)
     made = parser.instantiate(settings)
-    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), _recipe(settings))
-
-
-def _recipe(settings: "Namespace") -> dict[str, Any]:
-    """The settings as plain values for the head's header: of a path only its name, since the rest is one machine's."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items() if key != "config"}
-        return value.name if isinstance(value, PurePath) else value
-
-    recipe: dict[str, Any] = plain(settings.as_dict())
-    return recipe
+    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), plain_recipe(settings))
 
 
 def _prepare_process(run: RunConfig) -> None:

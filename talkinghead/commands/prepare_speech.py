@@ -28,6 +28,8 @@ talkinghead prepare --speech biwi BIWI -o corpora/biwi
 
 talkinghead prepare --speech ravdess RAVDESS -o corpora/ravdess
 
+talkinghead prepare --speech sounds voices -o corpora/taught --teacher voca      (a model says what the face does)
+
 A run that was stopped goes on when the same command is given again. report.json holds the fate of every recording.
 """
 
@@ -40,6 +42,7 @@ class Kind(StrEnum):
     vocaset = "vocaset"
     biwi = "biwi"
     ravdess = "ravdess"
+    sounds = "sounds"
 
 
 def prepare(
@@ -59,6 +62,18 @@ def prepare(
     ] = None,
     detector: Annotated[str, typer.Option(help="videos: auto, dlib, face-alignment or mtcnn.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu or cuda, for the neural detectors.")] = "cpu",
+    synchronise: Annotated[
+        bool,
+        typer.Option(
+            "--synchronise",
+            help="videos: find how far each sound lies from its picture by what karras and voca make of it, take that "
+            "out, and drop mouths that do not follow (in place of --min-correlation).",
+        ),
+    ] = False,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="sounds: the model that says what the face does; of several, the mean. voca if not given."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a corpus that is there.")] = False,
 ) -> None:
     """Turn recordings of speech into a corpus: for each sequence its sound, its motion, and who says what and how.
@@ -67,8 +82,17 @@ def prepare(
     """
     if not source.is_dir():
         raise UserError(f"{source}: there is no such folder.")
-    found = find(speech, source, listing=listing, fps=Fraction(fps), detector=detector, device=device)
-    least = MIN_CORRELATION.get(speech) if min_correlation is None else min_correlation
+    found = find(
+        speech,
+        source,
+        listing=listing,
+        fps=Fraction(fps),
+        detector=detector,
+        device=device,
+        synchronise=synchronise,
+        teachers=teacher or ["voca"],
+    )
+    least = MIN_CORRELATION.get(speech) if min_correlation is None and not synchronise else min_correlation
     records = run(found, output, min_correlation=least, overwrite=overwrite)
     summarise(records, output)
 
@@ -77,12 +101,26 @@ MIN_CORRELATION = {Kind.videos: 0.2}
 """What --min-correlation is where it is not given. Footage has dubbed voices, other people's voices and music."""
 
 
+JUDGES = ("karras", "voca")
+"""Whose mouths --synchronise compares a mouth with."""
+
+
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
     run_command(prepare, argv, epilog=_EPILOG)
 
 
-def find(kind: Kind, source: Path, *, listing: Path | None, fps: Fraction, detector: str, device: str) -> "Source":
+def find(
+    kind: Kind,
+    source: Path,
+    *,
+    listing: Path | None,
+    fps: Fraction,
+    detector: str,
+    device: str,
+    synchronise: bool,
+    teachers: list[str],
+) -> "Source":
     """Ask the reader of that kind what there is."""
     match kind:
         case Kind.facegood:
@@ -97,10 +135,21 @@ def find(kind: Kind, source: Path, *, listing: Path | None, fps: Fraction, detec
             from talkinghead.data.biwi import find_biwi
 
             return find_biwi(source)
+        case Kind.sounds:
+            from talkinghead.commands.speak import load_model
+            from talkinghead.speech.distillation import find_sounds
+
+            return find_sounds(source, [load_model(name) for name in teachers])
     from talkinghead.data.ravdess import find_ravdess
     from talkinghead.data.talking_videos import VideoTracker, find_talking_videos
 
-    tracker = VideoTracker(detector, device)
+    measure = None
+    if synchronise:
+        from talkinghead.commands.speak import load_model
+        from talkinghead.speech.synchrony import delay_by
+
+        measure = delay_by([load_model(name) for name in JUDGES])
+    tracker = VideoTracker(detector, device, measure=measure)
     return (
         find_ravdess(source, tracker) if kind is Kind.ravdess else find_talking_videos(source, tracker, listing=listing)
     )

@@ -4,9 +4,9 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from talkinghead.commands import config_parser, first_step, refusals
+from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,11 +79,20 @@ def main(argv: list[str]) -> None:
     seed_everything(run.seed, verbose=False)
     with refusals("speech-train"):
         recipe = parser.instantiate(settings).model
-    train(recipe, data, run, parser.dump(settings))
+    train(recipe, data, run, parser.dump(settings), plain_recipe(settings))
 
 
-def train(recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str) -> None:
+def train(
+    recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str, written: dict[str, Any] | None = None
+) -> None:
     """Run, or go on with, a training run.
+
+    Args:
+        recipe: the kind of model and how it learns.
+        data: what from.
+        run: where and how long.
+        settings: written into the run's folder.
+        written: the same for the model's header.
 
     Raises:
         UserError: if there is nothing to learn from, or the run has its steps already.
@@ -107,7 +116,7 @@ def train(recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str) -> 
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "config.yaml").write_text(settings)
     module = recipe.training(tracks, run.steps, run.seed)
-    provenance = {"config": settings, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
+    provenance = {"recipe": written or {}, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
     trainer = Trainer(
         default_root_dir=run.folder,
         accelerator=run.accelerator,

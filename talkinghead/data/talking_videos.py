@@ -1,10 +1,12 @@
 """Videos of people who talk -> takes: the face of the speaker followed, the rig fitted to it, the sound cut to it."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -45,6 +47,11 @@ SPLIT_NAMES = {**{name: name for name in SPLITS}, "valid": "val", "validation": 
 SILENT_WORDS = ("n", "no", "0", "false")
 
 
+Measure = Callable[[Take], tuple[float, dict[str, Any]] | None]
+"""Of a take: seconds that its sound comes after its picture, and figures for the report; None if its mouth does not
+follow the sound at all."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """What is known of a video before it is opened."""
@@ -58,9 +65,24 @@ class Listed:
 class VideoTracker:
     """Turns a video into takes. Each speaker's identity is fitted once, to the first video that is read."""
 
-    def __init__(self, detector: str = "auto", device: str = "cpu", *, finder: FaceDetector | None = None) -> None:
-        """`finder`: a detector made already, instead of one by name."""
+    def __init__(
+        self,
+        detector: str = "auto",
+        device: str = "cpu",
+        *,
+        finder: FaceDetector | None = None,
+        measure: Measure | None = None,
+    ) -> None:
+        """Choose how faces are found and sound is laid.
+
+        Args:
+            detector: its name.
+            device: for the neural ones.
+            finder: a detector made already, instead of one by name.
+            measure: finds the delay of a take's sound, which is then taken out; None leaves sound where it is.
+        """
         self.names = (detector, device)
+        self.measure = measure
         self.rig: Rig = default_rig()
         self._finder = finder
         self._identities: dict[str, Float[np.ndarray, " m"]] = {}
@@ -77,7 +99,8 @@ class VideoTracker:
         whose mouth follows the sound best. `delay`: seconds that the sound comes after the picture, to be taken out.
 
         Raises:
-            UserError: if the video cannot be read, has no sound, or shows no face long enough.
+            UserError: if the video cannot be read, has no sound, shows no face long enough, or no mouth follows the
+                sound (where that is measured).
         """
         info = probe(path)
         if not info.has_sound:
@@ -95,7 +118,23 @@ class VideoTracker:
             Take(_sound(waveform, rate, part), rate, part.motion, about={"delay": delay, **part.about()})
             for part in parts
         ]
-        return [self._fitted(takes[index], speaker) for index in speaking(parts, takes)]
+        chosen = [(parts[index], self._fitted(takes[index], speaker)) for index in speaking(parts, takes)]
+        if self.measure is None:
+            return [take for _, take in chosen]
+        laid = [one for part, take in chosen if (one := self._laid(take, part, waveform, rate)) is not None]
+        if not laid:
+            raise UserError(f"{path}: no mouth in it follows the sound, however far that is shifted.")
+        return laid
+
+    def _laid(self, take: Take, part: "Part", waveform: Float[np.ndarray, " s"], rate: int) -> Take | None:
+        """The take with the measured delay of its sound taken out; None if its mouth does not follow the sound."""
+        assert self.measure is not None
+        measured = self.measure(take)
+        if measured is None:
+            return None
+        delay, figures = measured
+        about = {**take.about, "delay": round(take.about["delay"] + delay, 3), **figures}
+        return replace(take, waveform=_sound(_earlier(waveform, round(delay * rate)), rate, part), about=about)
 
     def _fitted(self, take: Take, speaker: str) -> Take:
         """The take with pose and blendshapes."""
@@ -193,7 +232,7 @@ def find_talking_videos(folder: Path, track: VideoTracker, *, listing: Path | No
             name=name.rpartition(".")[0],
             speaker=about.speaker,
             split=splits[name] or "train",
-            key=key_of("videos 1", videos[name], *track.names, about.speaker, about.delay),
+            key=key_of("videos 1", videos[name], *track.names, about.speaker, about.delay, track.measure is not None),
             read=partial(track, videos[name], about.speaker, about.delay),
         )
         for name, about in known.items()

@@ -99,6 +99,12 @@ class Rig:
         points = self.landmarks_3d(vertices)
         return _length(points[:, 62] - points[:, 66])
 
+    def lip_gap(self) -> tuple[Float32[np.ndarray, " 3"], Float32[np.ndarray, "k 3"]]:
+        """From the lower to the upper inner lip, metres, at rest, and what each expression adds: the mouth's opening
+        is the length of their sum."""
+        rest, added = (self.landmarks_3d(one) for one in (self.neutral[None], self.expressions))
+        return (rest[:, 62] - rest[:, 66])[0].astype(np.float32), (added[:, 62] - added[:, 66]).astype(np.float32)
+
     def eye_opening(self, vertices: Array) -> Array:
         """Mean distance of upper and lower lids of both eyes, metres, of vertices (t, v, 3) -> (t,)."""
         points = self.landmarks_3d(vertices)

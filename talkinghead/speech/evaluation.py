@@ -19,7 +19,7 @@ from talkinghead.speech.metrics import (
     upper_face_deviation,
     velocity_correlation,
 )
-from talkinghead.speech.model import KarrasModel, SpeechModel
+from talkinghead.speech.model import KarrasModel, SpeechModel, SpeechMotion
 from talkinghead.speech.tracks import Track
 
 Predict = Callable[[Track], Float32[np.ndarray, "t v 3"]]
@@ -50,12 +50,16 @@ _BLOCK = 512
 def predicted_vertices(model: SpeechModel, track: Track, **wishes: object) -> Float32[np.ndarray, "t v 3"]:
     """What a model makes of a track's sound, as vertices at the track's frames."""
     motion = model.predict(track.sequence.audio(PHAM_RATE), PHAM_RATE, fps=track.fps, **wishes)  # type: ignore[arg-type]
-    if motion.vertices is not None:
-        vertices = motion.vertices
-    else:
-        assert motion.blendshapes is not None
-        vertices = default_rig().vertices(motion.blendshapes)
+    vertices = motion_vertices(motion, default_rig())
     return vertices[np.minimum(np.arange(len(track)), len(vertices) - 1)]
+
+
+def motion_vertices(motion: SpeechMotion, rig: Rig) -> Float32[np.ndarray, "t v 3"]:
+    """A prediction as vertices, metres."""
+    if motion.vertices is not None:
+        return motion.vertices
+    assert motion.blendshapes is not None
+    return rig.vertices(motion.blendshapes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from talkinghead.face.arkit import RIG_NAMES
+from talkinghead.face.rig import default_rig
 from talkinghead.speech.model import PhamModel
 from talkinghead.speech.pham2017 import (
     PhamConfig,
@@ -25,6 +26,7 @@ from talkinghead.speech.training import Batch, Batches, Recipe, SpeechTraining
 
 _LEAST_DEVIATION = 0.02
 _LEAST_ROTATION = 0.01
+_LEAST_OPENING = 5e-4
 _STILL = 1e-6
 _MFCC_LEVEL = 3 * 128
 """Column of the first MFCC of the first window: the only features that know the level."""
@@ -55,10 +57,14 @@ class PhamRecipe(Recipe):
     """Size of what is added to each feature of each frame, in the feature's deviations."""
     balance: float = 1.0
     """Tracks are drawn by their length to this power: 1 by length, 0 all alike."""
+    taught: float = 0.5
+    """Share of stretches that come from sounds whose faces a model said, where there are both these and others."""
     rotation: float = 1.0
     """Weight of the head's rotation."""
     velocity: float = 0.0
     """Weight of the change from frame to frame; not in the paper."""
+    mouth: float = 0.0
+    """Weight of how far the mouth is open, and with `velocity` of how that changes; not in the paper."""
     sparsity: float = 0.0
     """Weight of the mean expression; 0.1 in the authors' next code."""
 
@@ -75,7 +81,7 @@ class PhamBatches(Batches):
     def __init__(self, tracks: list[Track], seed: int, recipe: PhamRecipe):
         super().__init__(tracks, seed)
         self.recipe = recipe
-        self.share = self.share**recipe.balance / (self.share**recipe.balance).sum()
+        self.share = shares(self.share**recipe.balance, np.array([track.taught for track in tracks]), recipe.taught)
         self.features = {speed: [track.pham(speed) for track in tracks] for speed in recipe.speeds}
 
     def draw(self, random: np.random.Generator) -> Batch:
@@ -106,6 +112,14 @@ class PhamBatches(Batches):
         }
 
 
+def shares(size: Float[np.ndarray, " n"], taught: Bool[np.ndarray, " n"], part: float) -> Float[np.ndarray, " n"]:
+    """How often each track is drawn, in proportion to its size; those that are taught make up `part` if there are
+    others too."""
+    if not taught.any() or taught.all():
+        return size / size.sum()
+    return np.where(taught, part * size / size[taught].sum(), (1 - part) * size / size[~taught].sum())
+
+
 def turned(track: Track) -> tuple[np.ndarray, float]:
     """Rotation (t, 3) as quaternions' vector parts, less their mean over the track, and 1; 0 if the head's pose is not
     known, or was held still."""
@@ -121,6 +135,9 @@ class PhamTraining(SpeechTraining):
     network: PhamNetwork
     deviation: Tensor
     turning: Tensor
+    shut: Tensor
+    opened: Tensor
+    opening: Tensor
 
     def __init__(self, recipe: PhamRecipe, tracks: list[Track], steps: int, seed: int):
         network = PhamNetwork(PhamConfig(hidden=recipe.hidden, layers=recipe.layers, dropout=recipe.dropout))
@@ -133,6 +150,14 @@ class PhamTraining(SpeechTraining):
         self.settings, self.tracks = recipe, tracks
         self.register_buffer("deviation", weights.std(0).clamp_min(_LEAST_DEVIATION))
         self.register_buffer("turning", rotation.std(0).clamp_min(_LEAST_ROTATION))
+        shut, opened = default_rig().lip_gap()
+        self.register_buffer("shut", torch.from_numpy(shut))
+        self.register_buffer("opened", torch.from_numpy(opened))
+        self.register_buffer("opening", self.mouth(weights).std(0).clamp_min(_LEAST_OPENING))
+
+    def mouth(self, expressions: Float[Tensor, "*b n"]) -> Float[Tensor, "*b 1"]:
+        """How far the mouth is open, metres."""
+        return (self.shut + expressions @ self.opened).norm(dim=-1, keepdim=True)
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         rotation, expressions, _ = self.network(self.disturbed(batch["features"]))
@@ -146,6 +171,12 @@ class PhamTraining(SpeechTraining):
         if weights.velocity:
             loss = velocity_loss(expressions * counts, truth * counts, self.deviation)
             terms["velocity"] = weights.velocity * loss
+        if weights.mouth:
+            said, seen = self.mouth(expressions) * counts, self.mouth(truth) * counts
+            loss = expression_loss(said, seen, self.opening) + weights.velocity * velocity_loss(
+                said, seen, self.opening
+            )
+            terms["mouth"] = weights.mouth * loss
         if weights.sparsity:
             terms["sparsity"] = weights.sparsity * sparsity_loss(expressions)
         return terms

@@ -67,6 +67,8 @@ class Track:
     """How sure the face's tracker was, 0..1."""
     cache: Path | None = None
     """Folder for features that take long to compute."""
+    taught: bool = False
+    """Whether a model said what the face does, so that it is nobody's truth."""
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -162,7 +164,8 @@ def read_track(sequence: Sequence, corpus: SpeechCorpus) -> Track:
     cache = corpus.folder / "features"
     # Meshes that were captured have no landmarks, so that nothing was unsure about them.
     confidence = motion.confidence if motion.confidence.any() else np.ones_like(motion.confidence)
-    return Track(sequence, face, weights, vertices, motion.pose, motion.fps, confidence, cache)
+    taught = corpus.kind == "sounds"
+    return Track(sequence, face, weights, vertices, motion.pose, motion.fps, confidence, cache, taught)
 
 
 def at_times(

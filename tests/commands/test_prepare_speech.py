@@ -55,6 +55,7 @@ def test_a_threshold_drops_what_does_not_follow(weights, tmp_path, capsys):
         ("biwi", "neither faces/"),
         ("ravdess", "no speech of RAVDESS"),
         ("videos", "no video in it"),
+        ("sounds", "no sound in it"),
     ],
 )
 def test_each_kind_says_what_it_needs(tmp_path, capsys, kind, message):
@@ -68,3 +69,29 @@ def test_mistakes_are_said_in_a_sentence(tmp_path, capsys):
     assert "there is no such folder" in capsys.readouterr().err
     assert run("--speech", "hdtf", str(tmp_path), "-o", str(tmp_path / "c")) == 2
     assert "hdtf" in capsys.readouterr().err
+
+
+def test_sounds_are_said_by_a_model_that_ships(tmp_path):
+    (tmp_path / "in" / "anna").mkdir(parents=True)
+    soundfile.write(tmp_path / "in" / "anna" / "1.wav", hum(opening(45)), RATE)
+    assert run("--speech", "sounds", str(tmp_path / "in"), "-o", str(tmp_path / "c"), "--teacher", "pham") == 0
+    (one,) = SpeechCorpus.load(tmp_path / "c")
+    assert (one.speaker, one.split, one.frames) == ("anna", "train", round(1.5 * one.fps))
+
+
+def test_synchronising_asks_karras_and_voca_and_no_loudness(monkeypatch, tmp_path):
+    from talkinghead.commands import prepare_speech
+
+    asked = {}
+    monkeypatch.setattr("talkinghead.commands.speak.load_model", lambda name: asked.setdefault(name, name))
+    monkeypatch.setattr("talkinghead.speech.synchrony.delay_by", lambda models: lambda take: (0.0, {"models": models}))
+    monkeypatch.setattr("talkinghead.data.talking_videos.find_talking_videos", lambda source, tracker, listing: tracker)
+    monkeypatch.setattr(
+        prepare_speech,
+        "run",
+        lambda tracker, output, min_correlation, overwrite: asked.update(tracker=tracker, least=min_correlation) or [],
+    )
+    assert run("--speech", "videos", str(tmp_path), "-o", str(tmp_path / "c"), "--synchronise") == 0
+    assert asked["tracker"].measure(None) == (0, {"models": ["karras", "voca"]}) and asked["least"] is None
+    assert run("--speech", "videos", str(tmp_path), "-o", str(tmp_path / "c")) == 0
+    assert asked["tracker"].measure is None and asked["least"] == 0.2

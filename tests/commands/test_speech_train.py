@@ -45,6 +45,9 @@ def test_a_run_leaves_a_model_figures_and_a_sheet_and_goes_on(tmp_path, corpus):
     run = tmp_path / "run"
     model = SpeechModel.load(run / "pham.speech.safetensors")
     assert isinstance(model, PhamModel) and model.provenance["steps"] == 4
+    recipe = model.provenance["recipe"]
+    assert recipe["model"]["init_args"]["hidden"] == 8 and recipe["data"]["corpora"] == ["corpus"]
+    assert str(tmp_path) not in json.dumps(model.provenance)
     report = json.loads((run / "figures.json").read_text())
     assert report["step"] == 4 and "nearest audio" in report["figures"]
     assert {path.name for path in (run / "sheets").iterdir()} == {"0000003.png", "0000004.png"}
@@ -89,7 +92,7 @@ def test_the_configs_that_ship_name_settings_that_exist(kind, monkeypatch):
     from talkinghead.commands import speech_train
 
     seen = []
-    monkeypatch.setattr(speech_train, "train", lambda recipe, data, run, settings: seen.append((recipe, run)))
+    monkeypatch.setattr(speech_train, "train", lambda recipe, data, run, *settings: seen.append((recipe, run)))
     main(["--config", str(CONFIGS / f"{kind}.yaml")])
     recipe, run = seen[0]
     assert recipe.kind == kind and run.steps > 0

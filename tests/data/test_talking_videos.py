@@ -39,10 +39,10 @@ def talk(frames: int = 50, seed: int = 1) -> list[Pose]:
     return random_motion(frames, seed=seed)
 
 
-def tracker(*people: int, frames: int = 50) -> VideoTracker:
+def tracker(*people: int, frames: int = 50, **settings) -> VideoTracker:
     """A tracker that knows drawn people and how they move."""
     known = [drawn(person, frames) for person in people]
-    return VideoTracker(finder=DrawnDetector(*(np.concatenate(part) for part in zip(*known, strict=True))))
+    return VideoTracker(finder=DrawnDetector(*(np.concatenate(part) for part in zip(*known, strict=True))), **settings)
 
 
 def write(path: Path, person: int = 1, *, frames: int = 50, sound: bool = True) -> Path:
@@ -115,6 +115,19 @@ def test_a_known_delay_of_the_sound_is_taken_out(clip, delay):
     assert both > plain.sample_rate
     assert (plain.about["delay"], moved.about["delay"]) == (0, delay)
     assert np.array_equal(early.waveform[:both], late.waveform[shift:])
+
+
+def test_a_measured_delay_is_taken_out_beside_a_known_one(clip):
+    (known,) = tracker(1)(clip, "anna", 0.2)
+    (moved,) = tracker(1, measure=lambda take: (-0.12, {"sync_lead": 0.5}))(clip, "anna", 0.2)
+    shift = round(0.12 * known.sample_rate)
+    assert np.array_equal(moved.waveform[shift:], known.waveform[: len(moved.waveform) - shift])
+    assert moved.about["delay"] == pytest.approx(0.08) and moved.about["sync_lead"] == 0.5
+
+
+def test_a_mouth_that_does_not_follow_the_sound_is_left_out(clip):
+    with pytest.raises(UserError, match="no mouth in it follows the sound"):
+        tracker(1, measure=lambda take: None)(clip, "anna")
 
 
 def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(tmp_path):

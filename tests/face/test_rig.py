@@ -53,6 +53,14 @@ def test_the_face_is_symmetric_and_so_are_its_expressions(rig):
     assert np.allclose(left, right[scheme.MIRROR] * [-1, 1, 1], atol=5e-4)
 
 
+def test_the_gap_between_the_lips_gives_the_opening_of_weights(rig):
+    some = np.random.default_rng(0).uniform(0, 0.5, (9, 46)).astype(np.float32)
+    rest, added = rig.lip_gap()
+    np.testing.assert_allclose(
+        np.linalg.norm(rest + some @ added, axis=-1), rig.mouth_opening(rig.vertices(some)), atol=1e-6
+    )
+
+
 def test_expressions_do_what_their_names_say(rig):
     rest, neutral = points(rig), rig.neutral[None]
     assert rig.mouth_opening(neutral)[0] < 0.002

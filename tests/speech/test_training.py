@@ -5,11 +5,12 @@ import pytest
 import torch
 from talking_corpus import make_corpus
 
+from talkinghead.face.rig import default_rig
 from talkinghead.speech import karras2017
 from talkinghead.speech import tracks as tracks_module
 from talkinghead.speech.karras_training import KarrasRecipe, mine_emotions
 from talkinghead.speech.model import KarrasModel, PhamModel, VocaModel
-from talkinghead.speech.pham_training import PhamRecipe, turned
+from talkinghead.speech.pham_training import PhamRecipe, shares, turned
 from talkinghead.speech.tracks import read_tracks
 from talkinghead.speech.training import Batches, Recipe, SpeechData, SpeechTraining
 from talkinghead.speech.voca_training import VocaRecipe, speaker_names
@@ -165,6 +166,25 @@ def test_a_head_held_still_teaches_no_rotation(tracks):
     recipe = RECIPES["pham"]
     training = recipe.training(tracks, 10, 0)
     assert training.terms(recipe.batches(tracks, 0).batch(0))["rotation"] == 0
+
+
+def test_the_mouth_has_a_term_of_its_own_if_asked(tracks):
+    recipe = PhamRecipe(hidden=8, layers=1, stretches=2, frames=20, mouth=2.0, velocity=1.0)
+    training, batch = recipe.training(tracks, 10, 0), recipe.batches(tracks, 0).batch(0)
+    assert training.terms(batch)["mouth"] > 0
+    training.network.forward = lambda features: (batch["rotation"], batch["expressions"], None)
+    assert training.terms(batch)["mouth"] == 0
+    rig = default_rig()
+    opening = rig.mouth_opening(rig.vertices(tracks[0].weights))
+    found = training.mouth(torch.from_numpy(tracks[0].weights))[:, 0].numpy()
+    np.testing.assert_allclose(found, opening, atol=1e-6)
+
+
+def test_taught_tracks_have_the_share_that_was_asked_for():
+    size, taught = np.array([1.0, 3.0, 5.0, 5.0]), np.array([False, False, True, True])
+    np.testing.assert_allclose(shares(size, taught, 0.6), [0.1, 0.3, 0.3, 0.3])
+    np.testing.assert_allclose(shares(size, ~taught & taught, 0.6), size / 14)
+    np.testing.assert_allclose(shares(size, taught | ~taught, 0.6), size / 14)
 
 
 def test_louder_sound_differs_in_the_first_coefficients_alone(tracks):
