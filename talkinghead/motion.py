@@ -155,9 +155,9 @@ class Motion:
         frames = read_frames(path, max_side=max_side, colour=finder.colour, threads=2)
         track = follow_face(_counted(frames, info.frames, progress), finder, name=str(path))
         windows = stable_windows(track.landmarks_px)
-        landmarks = np.empty_like(track.landmarks_px, np.float32)
+        landmarks = track.landmarks_px  # turned into fractions in place: there are many of them
         for frame, window in enumerate(windows.tolist()):
-            landmarks[frame] = to_crop(track.landmarks_px[frame], CropWindow(*window))
+            landmarks[frame] = to_crop(landmarks[frame], CropWindow(*window))
         shrunk = max(1.0, max(info.width, info.height) / max_side)
         windows = (windows + [0.5, 0.5, 0]) * shrunk - [0.5, 0.5, 0]
         return cls(
