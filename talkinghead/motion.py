@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from talkinghead.errors import UserError
@@ -17,6 +16,7 @@ from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.detect import FaceDetector, make_detector
 from talkinghead.face.track import follow_face
 from talkinghead.media.files import atomic_path
+from talkinghead.media.tensors import read_tensors
 from talkinghead.media.video import probe, read_frames
 
 FORMAT = "talkinghead.motion"
@@ -106,23 +106,18 @@ class Motion:
         if not path.is_file():
             raise UserError(f"{path}: there is no such file.")
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
-                about = json.loads(metadata["motion"])
-                if about["version"] != VERSION:
-                    raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
-                known = {field.name for field in fields(cls)}
-                arrays = {name: file.get_tensor(name) for name in file.keys() if name in known}  # noqa: SIM118
+            arrays, header = read_tensors(path, FORMAT)
+            about = json.loads(header["motion"])
+            if about["version"] != VERSION:
+                raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
             return cls(
                 fps=Fraction(about["fps"]),
                 blendshape_names=tuple(about["blendshape_names"]),
                 sound=Path(about["sound"]) if about["sound"] else None,
                 video=Path(about["video"]) if about["video"] else None,
-                **arrays,
+                **{name: arrays[name] for name in arrays if name in _DIMENSIONS},
             )
-        except (SafetensorError, ValueError, KeyError, TypeError, ZeroDivisionError, OSError) as error:
+        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise UserError(f"{path}: not a motion file ({error}); make one with reenact --save-motion.") from error
 
     @classmethod
@@ -155,9 +150,9 @@ class Motion:
         frames = read_frames(path, max_side=max_side, colour=finder.colour, threads=2)
         track = follow_face(_counted(frames, info.frames, progress), finder, name=str(path))
         windows = stable_windows(track.landmarks_px)
-        landmarks = np.empty_like(track.landmarks_px, np.float32)
+        landmarks = track.landmarks_px  # turned into fractions in place: there are many of them
         for frame, window in enumerate(windows.tolist()):
-            landmarks[frame] = to_crop(track.landmarks_px[frame], CropWindow(*window))
+            landmarks[frame] = to_crop(landmarks[frame], CropWindow(*window))
         shrunk = max(1.0, max(info.width, info.height) / max_side)
         windows = (windows + [0.5, 0.5, 0]) * shrunk - [0.5, 0.5, 0]
         return cls(

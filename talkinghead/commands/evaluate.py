@@ -201,17 +201,20 @@ def examine(
     about = {
         "head": "none" if path is None or hashed is None else f"{path.name}, sha256 {hashed[:12]}",
         "compared at": f"{size} px",
-        "fine-tuning": "none"
-        if tuning is None
-        else f"{tuning.epochs} epochs"
-        if tuning.steps is None
-        else f"{tuning.steps} steps",
+        "fine-tuning": "none" if tuning is None else tuning_in_words(tuning),
         "landmarks found by": detector if detector != "auto" else "the default detector",
         "device": place,
     }
     results = summarise(records, judges.names, protocol, about=about, left_out=left_out)
     write_results(output, results)
     return results
+
+
+def tuning_in_words(tuning: "FineTuningConfig") -> str:
+    """How long a person was fine-tuned on."""
+    if tuning.steps is not None:
+        return f"{tuning.steps} steps"
+    return f"{tuning.epochs} epochs, at least {tuning.least_steps} steps"
 
 
 def chosen_device(name: str) -> str:

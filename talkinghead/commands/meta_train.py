@@ -1,12 +1,12 @@
 """meta-train: shards in, a few-shot head out."""
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
+from talkinghead.commands.trainer import make_trainer
 
 if TYPE_CHECKING:
     from talkinghead.data.episodes import EpisodeData
@@ -94,11 +94,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         settings: written into the run's folder.
         recipe: the same for the head's header.
     """
-    from pytorch_lightning import Trainer
-    from pytorch_lightning.callbacks import RichProgressBar
-    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-    from pytorch_lightning.strategies import DDPStrategy
-
     from talkinghead.portrait.head import FewShotHead, default_head_path
     from talkinghead.portrait.run_folder import CHECKPOINT, HEAD, RunFolder
 
@@ -111,32 +106,13 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
     data.steps = run.steps
     data.first_step = first_step(checkpoint, run.steps)
     provenance = {"recipe": recipe, "videos": data.num_videos}
-    trainer = Trainer(
-        default_root_dir=run.folder,
-        accelerator=run.accelerator,
-        devices=run.devices,
-        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if run.devices > 1 else "auto",
-        precision=run.precision,  # type: ignore[arg-type]
-        max_epochs=1,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        log_every_n_steps=run.log_every,
-        logger=[
-            CSVLogger(run.folder, name="logs", version=f"from-{data.first_step:07d}"),
-            TensorBoardLogger(run.folder, name="tensorboard", version=""),
-        ],
-        callbacks=[
-            RunFolder(
-                run.folder,
-                save_every=run.save_every,
-                sheet_every=run.sheet_every,
-                validation_episodes=run.validation_episodes,
-                provenance=provenance,
-            ),
-            *([RichProgressBar()] if sys.stderr.isatty() else []),
-        ],
-        enable_progress_bar=sys.stderr.isatty(),
+    keeper = RunFolder(
+        run.folder,
+        save_every=run.save_every,
+        sheet_every=run.sheet_every,
+        validation_episodes=run.validation_episodes,
+        provenance=provenance,
     )
+    trainer = make_trainer(run, keeper, first_step=data.first_step, devices=run.devices)
     trainer.fit(model, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
     log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)

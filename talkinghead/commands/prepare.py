@@ -137,7 +137,7 @@ def run(
             videos,
             output,
             settings=settings,
-            identities=identities,
+            clips=clips,
             workers=workers,
             overwrite=overwrite,
             progress=progress,

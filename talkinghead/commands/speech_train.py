@@ -1,12 +1,12 @@
 """speech-train: corpora in, a speech model out."""
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
+from talkinghead.commands.trainer import make_trainer
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,10 +97,6 @@ def train(
     Raises:
         UserError: if there is nothing to learn from, or the run has its steps already.
     """
-    from pytorch_lightning import Trainer
-    from pytorch_lightning.callbacks import RichProgressBar
-    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-
     from talkinghead.speech.run_folder import CHECKPOINT, SpeechRunFolder
     from talkinghead.speech.tracks import read_tracks
     from talkinghead.speech.training import SpeechData
@@ -117,31 +113,10 @@ def train(
     (run.folder / "config.yaml").write_text(settings)
     module = recipe.training(tracks, run.steps, run.seed)
     provenance = {"recipe": written or {}, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
-    trainer = Trainer(
-        default_root_dir=run.folder,
-        accelerator=run.accelerator,
-        devices=1,
-        precision=run.precision,  # type: ignore[arg-type]
-        max_epochs=1,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        log_every_n_steps=run.log_every,
-        logger=[
-            CSVLogger(run.folder, name="logs", version=f"from-{first:07d}"),
-            TensorBoardLogger(run.folder, name="tensorboard", version=""),
-        ],
-        callbacks=[
-            SpeechRunFolder(
-                run.folder,
-                save_every=run.save_every,
-                show_every=run.show_every,
-                held_out=held_out,
-                provenance=provenance,
-            ),
-            *([RichProgressBar()] if sys.stderr.isatty() else []),
-        ],
-        enable_progress_bar=sys.stderr.isatty(),
+    keeper = SpeechRunFolder(
+        run.folder, save_every=run.save_every, show_every=run.show_every, held_out=held_out, provenance=provenance
     )
+    trainer = make_trainer(run, keeper, first_step=first)
     loader = SpeechData(recipe.batches(tracks, run.seed), steps=run.steps, first_step=first)
     trainer.fit(module, loader, ckpt_path=checkpoint if first else None, weights_only=True)
     model = run.folder / f"{recipe.kind}.speech.safetensors"

@@ -90,7 +90,8 @@ class ChosenTrack:
     windows: Float[np.ndarray, "t 3"]
     kept: list[int]
     """Indices into the track."""
-    jpegs: list[bytes] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """Bytes of each JPEG. The JPEGs themselves are on disk."""
     times: list[float] = field(default_factory=list)
 
     def crop_landmarks(self) -> Float[np.ndarray, "n 68 2"]:
@@ -175,7 +176,10 @@ def store_tracks(
     stem: Path,
     strip: UInt8[np.ndarray, "h w 3"],
 ) -> None:
-    """Read the clip again, crop what was chosen, and write each track when its last frame has come."""
+    """Read the clip again, crop what was chosen, and finish each track when its last frame has come.
+
+    Pictures go to disk as they come: memory does not grow with a clip's length or the people in it.
+    """
     wanted: dict[int, list[tuple[int, int]]] = {}
     for number, one in enumerate(chosen):
         for j in one.kept:
@@ -187,7 +191,10 @@ def store_tracks(
             one = chosen[number]
             window = CropWindow(*one.windows[j].tolist())
             crop = crop_frame(frame, window, settings.size)
-            one.jpegs.append(encode_jpeg(crop, settings.quality))
+            jpeg = encode_jpeg(crop, settings.quality)
+            with _jpegs_path(part_path(stem, number)).open("ab" if one.sizes else "wb") as file:
+                file.write(jpeg)
+            one.sizes.append(len(jpeg))
             one.times.append(seconds)
             for place in (place for place, when in enumerate(shown) if when == count):
                 strip[:, place * THUMB : (place + 1) * THUMB] = _dotted(
@@ -202,37 +209,42 @@ def store_tracks(
 
 
 def _write_part(clip: Clip, settings: PrepareSettings, one: ChosenTrack, *, number: int, stem: Path) -> None:
-    sizes = np.array([0, *map(len, one.jpegs)], np.int64)
     tensors = {
-        "jpegs": np.frombuffer(b"".join(one.jpegs), np.uint8),
-        "offsets": sizes.cumsum(),
+        "offsets": np.array([0, *one.sizes], np.int64).cumsum(),
         "landmarks": one.crop_landmarks(),
         "confidence": one.track.confidence[one.kept],
         "times": np.array(one.times, np.float64),
     }
     about = {"identity": clip.identity, "video": clip.video, "track": str(number), "side": str(settings.size)}
-    one.jpegs.clear()
     with atomic_path(part_path(stem, number), overwrite=True) as temporary:
         save_file(tensors, temporary, metadata=about)
 
 
 def part_path(stem: Path, number: int) -> Path:
-    """Where a clip's track waits to be put into a shard."""
+    """Where a clip's track waits to be put into a shard, but for its JPEGs, which lie beside it."""
     return stem.with_name(f"{stem.name}.{number}.safetensors")
 
 
+def _jpegs_path(part: Path) -> Path:
+    """The JPEGs of a track, one after the other, written as they come."""
+    return part.with_suffix(".jpegs")
+
+
 def read_part(path: Path) -> Track:
-    """A track that `process_clip` wrote.
+    """A track that `process_clip` wrote. Its JPEGs stay on disk until they are looked at.
 
     Raises:
         UserError: if it is damaged.
     """
     try:
+        jpegs = np.memmap(_jpegs_path(path), np.uint8, "r").data
         tensors = load_file(path)
         with safe_open(path, "numpy") as file:
             about = file.metadata()
+        if len(jpegs) != tensors["offsets"][-1]:
+            raise ValueError(f"{len(jpegs)} bytes of pictures")
         return Track(
-            jpegs=tensors["jpegs"].tobytes(),
+            jpegs=jpegs,
             offsets=tensors["offsets"],
             landmarks=tensors["landmarks"],
             confidence=tensors["confidence"],

@@ -41,8 +41,8 @@ REPORT = "report.json"
 SHARD_FILES = (INDEX, TRACKS, "chunk-*.bin", REPORT, PAGES)
 """What `prepare` writes, and what --overwrite removes."""
 
-FORMAT = 4
-"""Counted up when the same video and settings give other tracks than before."""
+FORMAT = 5
+"""Counted up when the same video and settings give other tracks than before, or finished clips are kept otherwise."""
 
 IDENTITY_COLUMNS = ("identity", "person", "speaker", "id")
 PATH_COLUMNS = ("path", "video", "file", "clip")
@@ -75,6 +75,7 @@ def prepare(
     *,
     settings: PrepareSettings | None = None,
     identities: Path | None = None,
+    clips: list[Clip] | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -89,6 +90,7 @@ def prepare(
         output: a new or half-finished folder.
         settings: sizes and thresholds.
         identities: a CSV with columns `path` and `identity` (or `person`); by default the folders say who it is.
+        clips: the videos, where `find_clips` has been asked already.
         workers: processes; 0 works in this one.
         overwrite: replace shards that are there.
         progress: told of each finished clip.
@@ -97,7 +99,7 @@ def prepare(
         UserError: if there is no video, no face is kept from any, or the output holds something else.
     """
     settings = settings or PrepareSettings()
-    clips = find_clips(source, identities)
+    clips = find_clips(source, identities) if clips is None else clips
     _check_output(output, overwrite=overwrite)
     parts = output / PARTS
     parts.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ INDEX = "index.json"
 TRACKS = "tracks.json"
 """Beside litdata's index: identity, video, track number and frames of each sample, so that lists need no decoding."""
 
-CHUNK_BYTES = 64_000_000
+CHUNK_BYTES = 32_000_000
+"""Of one shard. Writing holds it three times over."""
+
 SAFE_FORMATS = ("bytes", "int", "numpy", "no_header_numpy")
 """litdata's serializers that are ours to read. Among the others is pickle, which runs what it reads."""
 
@@ -137,15 +140,20 @@ class Shards(Sequence[Track]):
 
 
 def write_shards(tracks: Iterator[Track], folder: Path, *, chunk_bytes: int = CHUNK_BYTES) -> int:
-    """Write tracks as shards into a new folder; the same tracks give the same bytes. Gives their number."""
+    """Write tracks as shards into a new folder; the same tracks give the same bytes. Gives their number.
+
+    A track larger than `chunk_bytes` gets a shard of its own.
+    """
     from litdata.streaming.writer import BinaryWriter
 
     writer = BinaryWriter(str(folder), chunk_bytes=chunk_bytes)
     about = []
-    for number, track in enumerate(tracks):
-        writer[number] = track.to_sample()
-        about.append({"identity": track.identity, "video": track.video, "track": track.track, "frames": len(track)})
-    writer.done()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "An item was larger than the target chunk size")
+        for number, track in enumerate(tracks):
+            writer[number] = track.to_sample()
+            about.append({"identity": track.identity, "video": track.video, "track": track.track, "frames": len(track)})
+        writer.done()
     writer.merge(1)
     (folder / TRACKS).write_text(json.dumps(about, indent=0))
     _date_by_content(folder / INDEX)

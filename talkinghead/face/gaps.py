@@ -34,18 +34,30 @@ def fill_gaps(
         return landmarks
     if how == "fail":
         raise ValueError(f"{int((~seen).sum())} of {len(seen)} frames show no face, the first is {int(seen.argmin())}")
-    if how == "hold":
-        last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
-        return landmarks[np.where(last < 0, seen.argmax(), last)]
     filled = landmarks.copy()
+    if how == "hold":
+        hold_gaps(filled, seen)
+        return filled
     rest = landmarks[_resting_frame(landmarks, seen)]
     steps = max(1, round(FADE_SECONDS * fps))
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], seen, [True]]).astype(np.int8)))
-    for start, stop in edges.reshape(-1, 2):
+    for start, stop in _gaps(seen):
         before = landmarks[start - 1] if start > 0 else None
         after = landmarks[stop] if stop < len(seen) else None
-        filled[start:stop] = _fade(before, after, rest, int(stop - start), steps)
+        filled[start:stop] = _fade(before, after, rest, stop - start, steps)
     return filled
+
+
+def hold_gaps(landmarks: Float32[np.ndarray, "t 68 2"], seen: Bool[np.ndarray, " t"]) -> None:
+    """Repeat, in place, the last face where none is seen; before the first, that one. Some frame must show a face."""
+    for start, stop in _gaps(seen):
+        landmarks[start:stop] = landmarks[start - 1 if start > 0 else stop]
+
+
+def _gaps(seen: Bool[np.ndarray, " t"]) -> list[list[int]]:
+    """First frame of each gap and the frame after its last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], seen, [True]]).astype(np.int8)))
+    spans: list[list[int]] = edges.reshape(-1, 2).tolist()
+    return spans
 
 
 def _fade(

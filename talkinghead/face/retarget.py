@@ -94,7 +94,7 @@ def retarget(
     if reference is not None and not -len(driving) <= reference < len(driving):
         raise ValueError(f"reference is frame {reference} of {len(driving)}")
     seen = _seen(driving, confidence)
-    driver, avatar = study(driving[seen]), study(source)
+    driver, avatar = study(driving, seen), study(source)
     ratio = avatar.size / driver.size if adapt_scale else 1.0
     if mode == "relative":
         frame, photo = _closest(driver, driving, avatar, source, seen=seen, frame=reference)
@@ -124,15 +124,15 @@ def best_reference(
 ) -> tuple[int, int]:
     """The driving frame and the source frame that are most alike in pose and expression, whoever the two people are."""
     seen = _seen(driving, confidence)
-    return _closest(study(driving[seen]), driving, study(source), source, seen=seen)
+    return _closest(study(driving, seen), driving, study(source), source, seen=seen)
 
 
-def study(landmarks: Float[np.ndarray, "f 68 2"]) -> Person:
-    """Who is in the frames."""
-    face = resting_face(_spread(landmarks, FITTED_FRAMES))
+def study(landmarks: Float[np.ndarray, "f 68 2"], seen: Bool[np.ndarray, " f"] | None = None) -> Person:
+    """Who is in the frames, or in those that are seen."""
+    face = resting_face(_spread(landmarks, FITTED_FRAMES, seen))
     for upper, lower in INNER_LIPS:
         face[[upper, lower]] = (face[upper] + face[lower]) / 2
-    held = hold(Person(face, 1.0), _spread(landmarks, MEASURED_FRAMES))
+    held = hold(Person(face, 1.0), _spread(landmarks, MEASURED_FRAMES, seen))
     for eye in (EYELIDS[:2], EYELIDS[2:]):
         openness, _ = _openness(held.points, face, eye)
         level = np.clip(np.quantile(openness.mean(1), OPEN_QUANTILE), 0.5, 2.0)
@@ -269,9 +269,12 @@ def _seen(driving: Float[np.ndarray, "t 68 2"], confidence: Float[np.ndarray, " 
     return seen if seen.any() else ~seen
 
 
-def _spread(frames: Float[np.ndarray, "t 68 2"], most: int) -> Float[np.ndarray, "f 68 2"]:
-    """At most so many of the frames, evenly spread."""
-    return frames[np.unique(np.linspace(0, len(frames) - 1, most).round().astype(int))].astype(np.float64)
+def _spread(
+    frames: Float[np.ndarray, "t 68 2"], most: int, seen: Bool[np.ndarray, " t"] | None
+) -> Float[np.ndarray, "f 68 2"]:
+    """At most so many of the frames (that are seen), evenly spread."""
+    known = np.arange(len(frames)) if seen is None else np.flatnonzero(seen)
+    return frames[known[np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))]].astype(np.float64)
 
 
 def _blocks(frames: int) -> Iterator[slice]:

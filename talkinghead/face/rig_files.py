@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from talkinghead.errors import UserError
@@ -13,6 +12,7 @@ from talkinghead.face.gltf_targets import load_gltf
 from talkinghead.face.rig import Rig
 from talkinghead.face.rig_targets import load_folder
 from talkinghead.media.files import atomic_path
+from talkinghead.media.tensors import read_tensors
 
 FORMAT = "talkinghead.rig"
 VERSION = 1
@@ -80,14 +80,10 @@ def save_rig(rig: Rig, path: Path, *, overwrite: bool = False) -> None:
 
 def _load_own(path: Path) -> Rig:
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
-            about = json.loads(metadata["rig"])
-            if about["version"] != VERSION:
-                raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays, header = read_tensors(path, FORMAT)
+        about = json.loads(header["rig"])
+        if about["version"] != VERSION:
+            raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
         return Rig(
             arrays["neutral"].astype(np.float32),
             arrays["faces"].astype(np.int64),
@@ -100,5 +96,5 @@ def _load_own(path: Path) -> Rig:
             part_names=tuple(about["part_names"]),
             parts=arrays["parts"].astype(np.int64) if "parts" in arrays else None,
         )
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a rig ({error}).") from error

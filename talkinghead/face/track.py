@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.face.detect import Box, Face, FaceDetector, box_around, fit_detected, to_grey
+from talkinghead.face.gaps import hold_gaps
 
 Frame = UInt8[np.ndarray, "h w *c"]
 TimedFrames = Iterable[tuple[float, UInt8[np.ndarray, "h w *c"]]]
@@ -24,6 +25,13 @@ PATIENCE = 12
 
 COARSE_SIDE = 640
 """Faces are first looked for in a picture this large; at full size only where that finds none."""
+
+ROW = np.dtype([("landmarks", "f4", (68, 2)), ("confidence", "f4"), ("index", "i8"), ("times", "f8")])
+"""What a track keeps of a frame."""
+
+ROWS = 1024
+"""Frames of a track that lie together in memory. Thousands of small arrays would lie scattered among the pictures that
+come and go, and keep their space from being used again."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +98,16 @@ def follow_face(
         raise UserError(f"{name}: no face was found in its {len(times)} frames; give a video that shows one.")
     landmarks = np.zeros((len(times), 68, 2), np.float32)
     confidence = np.zeros(len(times), np.float32)
-    known = np.zeros(len(times), bool)
     taken = np.zeros(len(times), bool)
     for track in sorted(tracks, key=lambda track: -_weight(track)):
         span = slice(int(track.frame_index[0]), int(track.frame_index[-1]) + 1)
         if taken[span].any():
             continue
         taken[span] = True
-        seen = track.confidence >= LOST
-        index = track.frame_index[seen]
-        landmarks[index], confidence[index], known[index] = track.landmarks_px[seen], track.confidence[seen], True
-    last = np.maximum.accumulate(np.where(known, np.arange(len(times)), -1))
-    landmarks = landmarks[np.where(last < 0, np.argmax(known), last)]
+        for index, points, sure in zip(track.frame_index, track.landmarks_px, track.confidence, strict=True):
+            if sure >= LOST:
+                landmarks[index], confidence[index] = points, sure
+    hold_gaps(landmarks, confidence > 0)
     return FaceTrack(landmarks, confidence, np.arange(len(times)), np.array(times, np.float64))
 
 
@@ -171,32 +177,35 @@ class _Open:
 
     anchor: Float[np.ndarray, "68 2"]
     """The last landmarks that were worth following."""
-    landmarks: list[Float[np.ndarray, "68 2"]] = field(default_factory=list)
-    confidence: list[float] = field(default_factory=list)
-    index: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
+    rows: list[np.ndarray] = field(default_factory=list)
+    """Blocks of `ROWS` rows."""
+    length: int = 0
+    """Frames so far."""
     lost: int = 0
     """Frames since the anchor."""
 
     def add(self, landmarks: Float[np.ndarray, "68 2"], confidence: float, index: int, seconds: float) -> None:
-        self.landmarks.append(landmarks)
-        self.confidence.append(confidence)
-        self.index.append(index)
-        self.times.append(seconds)
+        block, row = divmod(self.length, ROWS)
+        if block == len(self.rows):
+            self.rows.append(np.empty(ROWS, ROW))
+        self.rows[block][row] = landmarks, confidence, index, seconds
+        self.length += 1
         self.lost += 1
         if confidence >= LOST:
             self.anchor, self.lost = landmarks, 0
 
     def close(self) -> FaceTrack | None:
-        end = len(self.index) - self.lost
+        """The track up to the anchor. To be called once: the blocks go as they are copied."""
+        end = self.length - self.lost
         if end <= 0:
             return None
-        return FaceTrack(
-            np.stack(self.landmarks[:end]).astype(np.float32),
-            np.array(self.confidence[:end], np.float32),
-            np.array(self.index[:end], np.int64),
-            np.array(self.times[:end], np.float64),
-        )
+        landmarks, confidence = np.empty((end, 68, 2), np.float32), np.empty(end, np.float32)
+        index, times = np.empty(end, np.int64), np.empty(end, np.float64)
+        for start in range(0, end, ROWS):
+            rows, span = self.rows.pop(0)[: end - start], slice(start, min(start + ROWS, end))
+            landmarks[span], confidence[span] = rows["landmarks"], rows["confidence"]
+            index[span], times[span] = rows["index"], rows["times"]
+        return FaceTrack(landmarks, confidence, index, times)
 
 
 class _Tracker:
@@ -269,7 +278,7 @@ class _Tracker:
         for track in self.open:
             box = box_around(track.anchor)[0]
             double = any(overlap(box, box_around(other.anchor)[0]) > 0.5 for other in kept)
-            if track.lost > PATIENCE or double or len(track.index) >= self.max_frames:
+            if track.lost > PATIENCE or double or track.length >= self.max_frames:
                 self.finished += [closed] if (closed := track.close()) else []
                 if track.lost == 0 and not double:
                     kept.append(_Open(track.anchor))

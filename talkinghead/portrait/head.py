@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
+from talkinghead.media.tensors import read_tensors
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import Discriminator
 from talkinghead.portrait.embedder import Embedder
@@ -103,14 +103,9 @@ def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, to
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the path of {what}")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            found = header.get("format", "no format")
-            if found != expected:
-                raise UserError(f"{path} holds {found}, not {expected}; give the path of {what}")
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
-    except SafetensorError as error:
-        raise UserError(f"{path} is not a readable safetensors file ({error}); give the path of {what}") from error
+        return read_tensors(path, expected, framework="pt")
+    except ValueError as error:
+        raise UserError(f"{path} cannot be used: {error}; give the path of {what}") from error
 
 
 def default_head_path() -> Path:

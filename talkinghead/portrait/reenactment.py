@@ -60,9 +60,9 @@ def steer(
         raise UserError(f"{name}: no frame shows a face; give a driver in which one is seen.")
     if config.reference is not None and not 0 <= config.reference < len(motion):
         raise UserError(f"--reference is {config.reference}; {name} has the frames 0 to {len(motion) - 1}.")
-    landmarks = fill_gaps(motion.landmarks, seen, fps=float(motion.fps), how=config.missing)
-    return retarget(
-        one_euro(landmarks, float(motion.fps), strength=config.smooth),
+    fps = float(motion.fps)
+    return retarget(  # nested, so that what is done with is let go: each array is as long as the motion
+        one_euro(fill_gaps(motion.landmarks, seen, fps=fps, how=config.missing), fps, strength=config.smooth),
         source_landmarks,
         mode=config.motion,
         adapt_scale=config.adapt_scale,

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
 from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.media.files import atomic_path
+from talkinghead.media.tensors import read_tensors
 from talkinghead.speech.features import (
     KARRAS_RATE,
     PHAM_RATE,
@@ -163,13 +163,9 @@ class SpeechModel:
         if not path.is_file():
             raise UserError(f"{path}: there is no such file; give a speech model, made by talkinghead speech-train.")
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("format") != FORMAT:
-                    raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors, header = read_tensors(path, FORMAT, framework="pt")
             return _restored(json.loads(header["speech"]), tensors)
-        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError, OSError) as error:
+        except (ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError) as error:
             raise UserError(
                 f"{path}: not a speech model that can be read ({error}); make one with talkinghead speech-train."
             ) from error

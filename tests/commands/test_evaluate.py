@@ -6,9 +6,10 @@ import pytest
 from people import tiny_head
 
 from talkinghead.commands import evaluate, prepare
-from talkinghead.commands.evaluate import chosen_device, gathered, make_protocol, read_tuning
+from talkinghead.commands.evaluate import chosen_device, gathered, make_protocol, read_tuning, tuning_in_words
 from talkinghead.data.synthetic import write_clip, write_drawn_shards
 from talkinghead.errors import UserError
+from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,12 @@ def test_tuning_is_read_from_yaml_and_steps_override_it(tmp_path):
     assert read_tuning(file, None).epochs == 7
     assert read_tuning(file, 3).steps == 3
     assert read_tuning(None, None).steps is None
+
+
+def test_the_table_says_how_long_a_person_was_tuned_on():
+    assert tuning_in_words(FineTuningConfig()) == "40 epochs, at least 200 steps"
+    assert tuning_in_words(FineTuningConfig(epochs=9, least_steps=1)) == "9 epochs, at least 1 steps"
+    assert tuning_in_words(FineTuningConfig(steps=80)) == "80 steps"
 
 
 @pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: ["])

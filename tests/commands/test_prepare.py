@@ -2,6 +2,7 @@
 
 import inspect
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,10 @@ from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
 
 
-def test_a_folder_becomes_shards(tmp_path, capsys):
+def test_a_folder_becomes_shards(tmp_path, capsys, monkeypatch):
+    walks = []
+    walk = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda folder, pattern: walks.append(folder) or walk(folder, pattern))
     (tmp_path / "clips" / "anna").mkdir(parents=True)
     write_clip(tmp_path / "clips" / "anna" / "a.mp4", 1, frames=16, size=128, sound=False)
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"")
@@ -24,6 +28,7 @@ def test_a_folder_becomes_shards(tmp_path, capsys):
     (track,) = Shards(tmp_path / "shards")
     assert (track.identity, track.side, len(track)) == ("anna", 64, 16)
     assert "broken.mp4: the file is empty" in capsys.readouterr().err
+    assert walks.count(tmp_path / "clips") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,12 +15,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from talkinghead.data.clips import identity_of
+from talkinghead.data.clips import identity_of, process_clip
 from talkinghead.data.cropping import Clip, PrepareSettings, read_part, split_zooms
 from talkinghead.data.prepare import find_clips, prepare, read_identities
 from talkinghead.data.shards import Shards
 from talkinghead.data.synthetic import Pose, draw_person, random_motion, write_clip
 from talkinghead.errors import UserError
+from talkinghead.face.detect import DlibDetector
 from talkinghead.face.landmarks import interocular
 from talkinghead.face.track import FaceTrack
 from talkinghead.media.image import read_image
@@ -296,7 +298,37 @@ def test_a_zoom_cuts_the_track():
         assert heights.max() < 2 * heights.min()
 
 
-def test_a_damaged_part_says_what_to_do(tmp_path):
+def test_a_clips_pictures_are_not_held_in_memory(tmp_path, clips, monkeypatch):
+    monkeypatch.setattr("talkinghead.data.cropping.encode_jpeg", lambda *_: bytes(5_000_000))
+    clip = Clip(clips / "person1" / "talk.mp4", "talk.mp4", "person1")
+    detector = DlibDetector()
+    tracemalloc.start()
+    try:
+        record, _ = process_clip(clip, SETTINGS, detector, tmp_path / "x")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert record.frames_kept >= 6
+    assert peak < 4 * 5_000_000
+    part = read_part(tmp_path / "x.0.safetensors")
+    assert len(part.jpegs) == part.offsets[-1] == record.frames_kept * 5_000_000
+
+
+def test_what_an_interruption_left_of_a_clip_is_written_over(tmp_path, clips):
+    clip = Clip(clips / "person1" / "talk.mp4", "talk.mp4", "person1")
+    (tmp_path / "x.0.jpegs").write_bytes(b"half a picture")
+    process_clip(clip, SETTINGS, DlibDetector(), tmp_path / "x")
+    part = read_part(tmp_path / "x.0.safetensors")
+    assert part.frames().shape == (len(part), 64, 64, 3)
+
+
+def test_a_damaged_part_says_what_to_do(tmp_path, clips):
     (tmp_path / "x.0.safetensors").write_bytes(b"no tensors")
+    (tmp_path / "x.0.jpegs").write_bytes(b"no pictures")
     with pytest.raises(UserError, match=f"delete {tmp_path}"):
+        read_part(tmp_path / "x.0.safetensors")
+    clip = Clip(clips / "person1" / "talk.mp4", "talk.mp4", "person1")
+    process_clip(clip, SETTINGS, DlibDetector(), tmp_path / "x")
+    (tmp_path / "x.0.jpegs").write_bytes(b"no pictures")
+    with pytest.raises(UserError, match="11 bytes of pictures"):
         read_part(tmp_path / "x.0.safetensors")

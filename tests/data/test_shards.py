@@ -47,6 +47,13 @@ def test_several_chunks_keep_the_order(tmp_path):
         assert_same(shards[i], tracks[i])
 
 
+def test_a_track_may_be_larger_than_a_chunk(tmp_path):
+    tracks = [drawn_track(person, frames=6) for person in range(3)]
+    write_shards(iter(tracks), tmp_path / "shards", chunk_bytes=1000)
+    for written, read in zip(tracks, Shards(tmp_path / "shards"), strict=True):
+        assert_same(written, read)
+
+
 def test_the_same_tracks_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         write_drawn_shards(tmp_path / name, people=2)

@@ -1,5 +1,6 @@
 """Faces followed through drawn videos: cuts, second persons, losses, and a stand-in detector that counts its work."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from talkinghead.data.synthetic import Pose, draw_person, random_motion
 from talkinghead.errors import UserError
 from talkinghead.face.detect import DlibDetector, Face, box_around
 from talkinghead.face.landmarks import interocular
-from talkinghead.face.track import SURE, SceneCuts, follow_face, overlap, track_faces
+from talkinghead.face.track import ROWS, SURE, SceneCuts, follow_face, overlap, track_faces
 
 SIZE = 160
 EMPTY = np.full((SIZE, SIZE, 3), 100, np.uint8)
@@ -117,10 +118,10 @@ class Counting:
         self.batch, self.speed = batch, speed
         self.searches = 0
         self.batches: list[int] = []
+        self._shape = draw_person(1)[1] * 100
 
     def truth(self, frame: np.ndarray) -> np.ndarray:
-        shape = draw_person(1)[1] * 100
-        return (shape + [20 + self.speed * float(frame.mean()), 30]).astype(np.float32)
+        return (self._shape + [20 + self.speed * float(frame.mean()), 30]).astype(np.float32)
 
     def detect(self, frame: np.ndarray, *, min_face: float = 64) -> list[Face]:
         self.searches += 1
@@ -161,6 +162,32 @@ def test_tracks_of_batches_equal_tracks_of_single_frames():
     single, batched = (track_faces(timed(brightening(21)), Counting(size, speed=0.5))[0] for size in (1, 8))
     assert np.array_equal(single.landmarks_px, batched.landmarks_px)
     assert np.array_equal(single.frame_index, batched.frame_index)
+
+
+def test_a_track_longer_than_a_block_is_whole():
+    ramp = brightening(200)
+    frames = (ramp + ramp[::-1]) * 3
+    (track,) = track_faces(timed(frames), Counting(8, speed=0.5), max_frames=10**9)
+    assert len(track) == len(frames) > ROWS
+    detector = Counting(1, speed=0.5)
+    assert np.array_equal(track.landmarks_px, np.stack([detector.truth(frame) for frame in frames]))
+    assert np.array_equal(track.frame_index, np.arange(len(frames)))
+    assert np.allclose(track.times, np.arange(len(frames)) / 12.5)
+
+
+def test_a_frame_leaves_no_small_objects_behind():
+    """Strewn among pictures that come and go, they kept 100 MB of a ten-minute video's from being used again."""
+    held = []
+
+    def film_that_counts():
+        for index in range(900):
+            if index in (100, 899):
+                held.append(sys.getallocatedblocks())
+            yield index / 25, still
+
+    still = brightening(1)[0]
+    track_faces(film_that_counts(), Counting(1), max_frames=10**9)
+    assert held[1] - held[0] < 400
 
 
 def test_cuts_are_told_from_flashes_and_hands():

@@ -1,5 +1,6 @@
 """Reenactment: a motion moves an avatar, its rate and sound are kept, memory does not grow."""
 
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_steering_smooths_and_then_retargets(avatar, driven):
     wanted = retarget(smooth, avatar.source_landmarks, mode="relative", reference=3, adapt_scale=False)
     config = ReenactmentConfig(motion="relative", reference=3, adapt_scale=False, smooth=2.0)
     assert np.array_equal(steer(driven, avatar.source_landmarks, config), wanted)
+
+
+def test_steering_holds_few_copies_of_a_long_motion(avatar):
+    def peak(frames: int) -> int:
+        seen = (np.arange(frames) % 50 > 0).astype(np.float32)
+        motion = Motion(np.resize(drawn, (frames, 68, 2)), seen, Fraction(25))
+        tracemalloc.start()
+        try:
+            steer(motion, avatar.source_landmarks, ReenactmentConfig(smooth=0))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    drawn = avatar.source_landmarks
+    assert peak(7000) - peak(1000) < 2 * 6000 * drawn[0].nbytes
 
 
 def test_the_drivers_face_as_it_is_can_be_had(avatar, driven):

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from talking_corpus import TEMPLATE, TRIANGLES, voice
 
@@ -174,7 +175,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.safetensors").write_text("hello there")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors", metadata={"format": "other"})
     karras().save(tmp_path / "good.safetensors")
-    with module.safe_open(tmp_path / "good.safetensors", framework="pt") as file:
+    with safe_open(tmp_path / "good.safetensors", framework="pt") as file:
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     about = json.loads(header["speech"])
     about["config"]["depth"] = 9

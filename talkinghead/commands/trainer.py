@@ -1,0 +1,57 @@
+"""The Lightning trainer of the commands that learn."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback, Trainer
+
+
+@runtime_checkable
+class Run(Protocol):
+    """What a trainer needs to know of a run."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def accelerator(self) -> str: ...
+    @property
+    def log_every(self) -> int: ...
+
+
+def make_trainer(run: Run, folder_keeper: "Callback", *, first_step: int, devices: int = 1) -> "Trainer":
+    """A trainer that logs into the run's folder, and shows a bar where somebody looks.
+
+    Args:
+        run: where and how.
+        folder_keeper: what writes checkpoints and models; Lightning's own checkpoints are off.
+        first_step: where the run goes on; a part of the log's name.
+        devices: how many train together.
+    """
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.callbacks import RichProgressBar
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+    from pytorch_lightning.strategies import DDPStrategy
+
+    shown = sys.stderr.isatty()
+    return Trainer(
+        default_root_dir=run.folder,
+        accelerator=run.accelerator,
+        devices=devices,
+        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if devices > 1 else "auto",
+        precision=run.precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=shown,
+        log_every_n_steps=run.log_every,
+        logger=[
+            CSVLogger(run.folder, name="logs", version=f"from-{first_step:07d}"),
+            TensorBoardLogger(run.folder, name="tensorboard", version=""),
+        ],
+        callbacks=[folder_keeper, *([RichProgressBar()] if shown else [])],
+    )

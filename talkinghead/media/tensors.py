@@ -1,0 +1,30 @@
+"""Our safetensors files: tensors, and a header that says what they are. No code in such a file can run."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
+
+
+def read_tensors(
+    path: Path, expected: str, *, framework: Literal["numpy", "pt"] = "numpy"
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors and the header of a file whose header names the format that is expected.
+
+    Args:
+        path: the file.
+        expected: the format's name.
+        framework: whether tensors are given as NumPy's or as PyTorch's.
+
+    Raises:
+        ValueError: if it is no safetensors file, or of another format; says which.
+    """
+    try:
+        with safe_open(path, framework=framework) as file:
+            header = file.metadata() or {}
+            found = header.get("format", "no format")
+            if found != expected:
+                raise ValueError(f"it holds {found}, not {expected}")
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"not a readable safetensors file: {error}") from error
