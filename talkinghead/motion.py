@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 from safetensors.numpy import save_file
 
 from talkinghead.errors import UserError
@@ -64,6 +64,11 @@ class Motion:
         return len(self.landmarks)
 
     @property
+    def seen(self) -> Bool[np.ndarray, " t"]:
+        """Whether a frame shows a face; one whose landmarks lie all in one place does not."""
+        return (self.confidence > 0) & (np.ptp(self.landmarks, axis=1).max(1) > 0)
+
+    @property
     def seconds(self) -> float:
         """How long it lasts."""
         return float(len(self) / self.fps)
@@ -110,13 +115,16 @@ class Motion:
             about = json.loads(header["motion"])
             if about["version"] != VERSION:
                 raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
-            return cls(
+            motion = cls(
                 fps=Fraction(about["fps"]),
                 blendshape_names=tuple(about["blendshape_names"]),
                 sound=Path(about["sound"]) if about["sound"] else None,
                 video=Path(about["video"]) if about["video"] else None,
                 **{name: arrays[name] for name in arrays if name in _DIMENSIONS},
             )
+            if not len(motion):
+                raise ValueError("it has no frames")
+            return motion
         except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise UserError(f"{path}: not a motion file ({error}); make one with reenact --save-motion.") from error
 

@@ -118,6 +118,11 @@ def test_the_rewritten_file_is_sound_before_it_is_spoilt(tmp_path: Path):
         {"arrays": {"landmarks": np.zeros((5, 67, 2), np.float32)}},
         {"arrays": {"landmarks": np.full((5, 68, 2), np.nan, np.float32)}},
         {"arrays": {"confidence": np.zeros(4, np.float32)}},
+        {
+            "arrays": {"landmarks": np.zeros((0, 68, 2), np.float32), "confidence": np.zeros(0, np.float32)}
+            | dict.fromkeys(("pose", "blendshapes", "vertices", "windows")),
+            "about": {"blendshape_names": []},
+        },
         {"arrays": {"pose": np.zeros((5, 4), np.float32)}},
         {"arrays": {"blendshapes": np.zeros((4, 2), np.float32)}},
     ],

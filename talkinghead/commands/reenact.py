@@ -81,8 +81,12 @@ def reenact(
 
     if output.suffix.lower() != ".mp4":
         raise UserError(f"--output is {output}; give a name that ends in .mp4.")
+    if save_motion is not None and save_motion.suffix != MOTION_SUFFIX:
+        raise UserError(f"--save-motion is {save_motion}; give a name that ends in .motion{MOTION_SUFFIX}.")
     for path in filter(None, (output, save_motion)):
         refuse_existing(path, overwrite=overwrite)
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; give the name of a file.")
         if driver.resolve() == path.resolve() or avatar.resolve() == path.resolve():
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
@@ -102,6 +106,8 @@ def reenact(
     where = best_device(device)
     person = Avatar.load(avatar)
     moves = read_driver(driver, detector=detector, device=where)
+    if not moves.seen.any():
+        raise UserError(f"{driver}: none of its {len(moves)} frames shows a face; give a driver in which one is seen.")
     if save_motion is not None and driver.suffix != MOTION_SUFFIX:
         moves.save(save_motion, overwrite=overwrite)
     with bar("rendering") as report:
@@ -152,7 +158,7 @@ def best_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device is {name!r}, which this machine does not have; give cpu or auto.") from error
     return name

@@ -18,7 +18,7 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     need be. Works for a file or a folder.
 
     Raises:
-        UserError: if `path` exists and `overwrite` is false, or its folder cannot be made.
+        UserError: if `path` exists and `overwrite` is false, or its folder cannot be made or written to.
     """
     path = Path(path)
     refuse_existing(path, overwrite=overwrite)
@@ -28,9 +28,16 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise UserError(f"{path}: the folder cannot be made ({error.strerror}); choose another output.") from error
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{uuid4().hex[:8]}{path.suffix}")
     try:
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: nothing can be written there ({error.strerror}); choose another output.") from error
+    try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
+        elif path.is_dir():
+            raise UserError(f"{path} is a folder; give another output.")
         temporary.replace(path)
     finally:
         if temporary.is_dir():
@@ -40,6 +47,12 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise UserError if `path` exists and may not be overwritten. For commands: call it before the work starts."""
+    """Raise UserError if `path` exists and may not be overwritten, or nothing can be written there.
+
+    For commands: call it before the work starts.
+    """
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; give another output or --overwrite.")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: nothing can be written into {there}; choose another output.")

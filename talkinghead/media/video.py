@@ -2,25 +2,25 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 import av
 import numpy as np
-from av.audio.fifo import AudioFifo
 from av.container import InputContainer, OutputContainer
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import SoundBlocks
 from talkinghead.media.decode import decodable
 from talkinghead.media.files import atomic_path
+from talkinghead.media.mux import Sound, SoundMuxer
 
 Colour = Literal["rgb", "grey"]
 """What a frame is read as: (h, w, 3), or the brightness alone, (h, w)."""
@@ -35,18 +35,6 @@ ROUNDING = Fraction(1, 200)
 """How far rounded time stamps move the average rate of a constant video."""
 
 PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
-
-
-@runtime_checkable
-class Sound(Protocol):
-    """What a clip's sound can be taken from, block by block; a block may come late, after the iteration paused."""
-
-    sample_rate: int
-    """Hz."""
-    channels: int
-    """1 or 2."""
-
-    def __iter__(self) -> Iterator[Float[np.ndarray, "c s"]]: ...
 
 
 @dataclass(frozen=True)
@@ -286,7 +274,7 @@ class VideoWriter:
         self._stack = ExitStack()
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
-        self._muxer: _SoundMuxer | None = None
+        self._muxer: SoundMuxer | None = None
 
     def __enter__(self) -> "VideoWriter":
         temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
@@ -300,10 +288,10 @@ class VideoWriter:
             if error is None:
                 self._finish()
         except BaseException as late:
-            self._close()
+            self._drop()
             self._stack.__exit__(type(late), late, late.__traceback__)
             raise
-        self._close()
+        self._drop()
         self._stack.__exit__(kind, error, trace)
 
     def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -321,10 +309,11 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", interpolation="AREA")
         picture.pts, picture.time_base = self.frames, 1 / self.fps
-        container.mux(video.encode(picture))
-        self.frames += 1
-        if self._muxer is not None:
-            self._muxer.write_until(self.frames / self.fps)
+        with self._refusals():
+            container.mux(video.encode(picture))
+            self.frames += 1
+            if self._muxer is not None:
+                self._muxer.write_until(self.frames / self.fps)
 
     def _start(self, container: OutputContainer, height: int, width: int) -> None:
         video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "fast"})
@@ -335,58 +324,38 @@ class VideoWriter:
         video.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
         self._video = video
         if self._sound is not None:
-            self._muxer = _SoundMuxer(container, self._sound)
+            self._muxer = SoundMuxer(container, self._sound)
 
     def _finish(self) -> None:
         if self._video is None:
             raise UserError(f"{self.path}: there is no frame to write.")
         container = self._opened()
-        container.mux(self._video.encode(None))
-        if self._muxer is not None:
-            self._muxer.finish()
+        with self._refusals():
+            container.mux(self._video.encode(None))
+            if self._muxer is not None:
+                self._muxer.finish()
+            self._close()  # writes the end of the file
 
     def _close(self) -> None:
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _drop(self) -> None:
+        """Close what is not going to be kept."""
+        with suppress(av.error.FFmpegError):
+            self._close()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turns what FFmpeg complains of (a full disk, a rate that no mp4 has) into one sentence."""
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            about = f"frame {self.frames} at {self.fps} frames a second"
+            raise UserError(f"{self.path}: {about} cannot be written ({_reason(error)}).") from error
 
     def _opened(self) -> OutputContainer:
         if self._container is None:
             raise ValueError("a VideoWriter is written to inside its `with` block")
         return self._container
-
-
-class _SoundMuxer:
-    """Puts sound beside the frames, no further than they have come."""
-
-    def __init__(self, container: OutputContainer, sound: Sound) -> None:
-        self.container = container
-        self.rate = sound.sample_rate
-        self.layout = "mono" if sound.channels == 1 else "stereo"
-        self.stream = container.add_stream("aac", rate=sound.sample_rate, layout=self.layout)
-        self.blocks: Iterator[Float[np.ndarray, "c s"]] = iter(sound)
-        self.fifo = AudioFifo()
-        self.rest: Float[np.ndarray, "c s"] | None = None
-        self.samples = 0
-
-    def write_until(self, seconds: Fraction) -> None:
-        """Mux sound up to a time."""
-        wanted = round(seconds * self.rate)
-        while self.samples < wanted:
-            block = self.rest if self.rest is not None else next(self.blocks, None)
-            if block is None:
-                return
-            now, later = np.split(block, [wanted - self.samples], axis=1)
-            self.rest = later if later.shape[1] else None
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(now), format="fltp", layout=self.layout)
-            frame.sample_rate, frame.pts, frame.time_base = self.rate, self.samples, Fraction(1, self.rate)
-            self.samples += now.shape[1]
-            self.fifo.write(frame)
-            for packed in self.fifo.read_many(self.stream.codec_context.frame_size or 1024):
-                self.container.mux(self.stream.encode(packed))
-
-    def finish(self) -> None:
-        """Mux what is left."""
-        if (last := self.fifo.read(0, partial=True)) is not None:
-            self.container.mux(self.stream.encode(last))
-        self.container.mux(self.stream.encode(None))

@@ -95,15 +95,19 @@ def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
 
 
 def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file of a given format; no code in the file can run.
+    """Tensors and header of a head or an avatar; no code in the file can run.
 
     Raises:
-        UserError: if the file is missing, unreadable or of another format.
+        UserError: if the file is missing, unreadable, of another format, or does not say its sizes and provenance.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the path of {what}")
     try:
-        return read_tensors(path, expected, framework="pt")
+        tensors, header = read_tensors(path, expected, framework="pt")
+        for name in ("portrait", "provenance"):
+            if not isinstance(json.loads(header.get(name, "null")), dict):
+                raise ValueError(f"its header does not say its {name}")
+        return tensors, header
     except ValueError as error:
         raise UserError(f"{path} cannot be used: {error}; give the path of {what}") from error
 

@@ -48,7 +48,7 @@ def steer(
     Raises:
         UserError: if a face is missing and may not be, or the reference is not in the motion.
     """
-    seen = motion.confidence > 0
+    seen = motion.seen
     name = motion.video or "the motion"
     if config.missing == "fail" and not seen.all():
         first = float(int(seen.argmin()) / motion.fps)
@@ -68,7 +68,7 @@ def steer(
         adapt_scale=config.adapt_scale,
         keep_proportions=config.keep_proportions,
         reference=config.reference,
-        confidence=motion.confidence,
+        confidence=seen.astype(np.float32),
     )
 
 

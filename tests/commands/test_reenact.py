@@ -91,6 +91,7 @@ def test_an_input_is_never_overwritten(anna, clip, capsys):
     [
         (["-o", "out.avi"], "ends in .mp4"),
         (["-o", "out.mp4", "--device", "tpu9"], "--device is 'tpu9'"),
+        (["-o", "out.mp4", "--device", "meta"], "--device is 'meta'"),
         (["-o", "out.mp4", "--driver", "none.mp4"], "none.mp4: there is no such file"),
         (["-o", "out.mp4", "--driver", "none.motion.safetensors"], "none.motion.safetensors: there is no such file"),
         (["-o", "out.mp4", "--motion", "sideways"], "sideways"),
@@ -130,3 +131,18 @@ def test_arkit_curves_move_an_avatar(anna, tmp_path):
     assert (probe(moved).frames, probe(moved).fps) == (frames, 30)
     opening = mouth_opening(Motion.load(curves).landmarks)
     assert (np.diff(opening) > 0).all()
+
+
+def test_the_motion_is_kept_where_it_can_be_read_again(anna, clip, tmp_path, capsys):
+    out, folder = tmp_path / "out.mp4", tmp_path / "folder.mp4"
+    folder.mkdir()
+    assert "ends in .motion.safetensors" in failing(capsys, anna, "--driver", clip, "-o", out, "--save-motion", out)
+    assert "folder.mp4 is a folder" in failing(capsys, anna, "--driver", clip, "-o", folder, "--overwrite")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.mp4"]
+
+
+def test_a_motion_without_a_face_is_named(anna, tmp_path, capsys):
+    path = tmp_path / "blank.motion.safetensors"
+    Motion(np.zeros((3, 68, 2), np.float32), np.ones(3, np.float32), Fraction(10)).save(path)
+    said = failing(capsys, anna, "--driver", path, "-o", tmp_path / "out.mp4")
+    assert "blank.motion.safetensors: none of its 3 frames shows a face" in said

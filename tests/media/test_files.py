@@ -1,5 +1,7 @@
 """Files appear whole or not at all."""
 
+import errno
+
 import pytest
 
 from talkinghead.errors import UserError
@@ -45,7 +47,40 @@ def test_what_exists_is_refused(tmp_path):
     refuse_existing(tmp_path, overwrite=True)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"), atomic_path(tmp_path / "file" / "a.txt"):
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(UserError, match="cannot be made .No space"), atomic_path(tmp_path / "new" / "a.txt"):
         pass
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda folder, _: folder != tmp_path)
+    for path in (tmp_path / "a.txt", tmp_path / "new" / "a.txt"):
+        with pytest.raises(UserError, match=f"nothing can be written into {tmp_path}"):
+            refuse_existing(path, overwrite=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=f"into {tmp_path / 'file'}"):
+        refuse_existing(tmp_path / "file" / "a.txt", overwrite=True)
+
+
+def test_a_disk_that_takes_nothing_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    with (
+        pytest.raises(UserError, match="a.txt: nothing can be written there .Read-only"),
+        atomic_path(tmp_path / "a.txt"),
+    ):
+        pass
+
+
+def test_a_file_never_takes_a_folders_place(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "precious").write_text("")
+    with pytest.raises(UserError, match="is a folder"), atomic_path(tmp_path / "folder", overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "precious"]

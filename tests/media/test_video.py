@@ -249,3 +249,13 @@ def test_a_change_of_size_is_refused(tmp_path):
 def test_a_writer_is_used_inside_its_block(tmp_path):
     with pytest.raises(ValueError, match="with"):
         VideoWriter(tmp_path / "a.mp4", fps=Fraction(25)).write(corners())
+
+
+def test_a_rate_that_no_mp4_has_is_named_and_leaves_nothing(tmp_path):
+    with (
+        pytest.raises(UserError, match="a.mp4: frame . at 1/100000 frames a second cannot be written"),
+        VideoWriter(tmp_path / "a.mp4", fps=Fraction(1, 100_000)) as writer,
+    ):
+        for _ in range(3):
+            writer.write(np.zeros((64, 64, 3), np.uint8))
+    assert not list(tmp_path.iterdir())

@@ -106,3 +106,14 @@ def test_missing_default_head_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "files", lambda _: tmp_path)
     with pytest.raises(UserError, match="reinstall talkinghead"):
         default_head_path()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("portrait", "{"), ("portrait", "[]"), ("provenance", "7"), ("portrait", None)]
+)
+def test_a_header_that_says_too_little_is_refused(tmp_path, name, value):
+    header = {"format": module.FORMAT, "portrait": "{}", "provenance": "{}", name: value}
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={key: text for key, text in header.items() if text is not None})
+    with pytest.raises(UserError, match=r"a\.safetensors cannot be used"):
+        read_safetensors(path, module.FORMAT, "a head")

@@ -188,3 +188,14 @@ def test_frames_are_written_as_they_are_rendered(avatar, driven, tmp_path, monke
     report = lambda done, total: waiting.append(rendered - done)  # noqa: E731
     reenact(avatar, driven, tmp_path / "out.mp4", config=config, compare=True, progress=report)
     assert rendered == 20 and max(waiting) < 3
+
+
+def test_landmarks_in_one_place_are_no_face(avatar, driven):
+    landmarks = driven.landmarks.copy()
+    landmarks[:5] = 0.5
+    still = Motion(landmarks, driven.confidence, driven.fps)
+    assert still.seen.tolist() == [False] * 5 + [True] * 15
+    moved = steer(still, avatar.source_landmarks, ReenactmentConfig(smooth=0))
+    assert np.allclose(moved[:6], moved[5], atol=1e-5)
+    with pytest.raises(UserError, match="no frame shows a face"):
+        steer(Motion(0 * landmarks, driven.confidence, driven.fps), avatar.source_landmarks)
