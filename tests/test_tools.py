@@ -84,11 +84,18 @@ def test_train_default_prepares_both_splits_and_trains_on_them(venv, tmp_path):
     (tmp_path / "clips").mkdir()
     answer = run("train_default", str(tmp_path / "clips"), str(tmp_path / "work"), "--run.steps", "5", VENV=str(venv))
     assert answer.returncode == 0
-    prepared_train, prepared_val, trained = (line for line in log_of(venv) if line.startswith("talkinghead"))
+    lines = [line for line in log_of(venv) if line.startswith("talkinghead")]
+    prepared_train, prepared_val, painted, trained = lines
     assert prepared_train == f"talkinghead prepare {tmp_path}/clips/train -o {tmp_path}/work/shards/train"
     assert prepared_val == f"talkinghead prepare {tmp_path}/clips/val -o {tmp_path}/work/shards/val"
-    assert trained.endswith(f"--run.folder {tmp_path}/work/run --run.steps 5")
-    assert f"--data.shards {tmp_path}/work/shards/train" in trained
+    assert painted.startswith("talkinghead meta-train --config configs/small.yaml")
+    assert painted.endswith(f"--run.folder {tmp_path}/work/run --run.steps 9250 --run.steps 5")
+    assert trained.startswith("talkinghead meta-train --config configs/small_photo.yaml")
+    assert trained.endswith(f"--run.start_from {tmp_path}/work/run/head.safetensors --run.steps 5")
+    assert all(f"--data.shards {tmp_path}/work/shards/train" in line for line in (painted, trained))
+    run("train_default", str(tmp_path / "clips"), str(tmp_path / "work"), VENV=str(venv))
+    assert "small_photo.yaml" in log_of(venv)[-1]  # what is painted already is not painted again
+    assert sum("configs/small.yaml" in line for line in log_of(venv)) == 1
 
 
 def test_train_default_names_the_folder_that_is_not_there(venv):

@@ -156,8 +156,8 @@ def test_no_average_keeps_the_last_weights(head):
     assert torch.equal(module.averaged_params, module.adain_params)
 
 
-def test_held_out_photos_stop_it_and_the_best_weights_stay(head):
-    photos = drawn_photos(4)
+def test_held_out_photos_stop_it_and_the_best_weights_stay():
+    head, photos = tiny_head(), drawn_photos(4)
     config = FineTuningConfig(steps=40, hold_out=2, patience=5, generator_lr=1.0, discriminator_lr=1e-3)
     tuned = fine_tune(head, photos, config, **FAST)
     assert len(tuned.history) < 40  # at such a rate nothing gets better
