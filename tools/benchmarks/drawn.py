@@ -1,8 +1,17 @@
 """Inputs for the commands: clips and photos of drawn people, heads and avatars of random weights."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
 
 from benchmarks.sizes import SIZES
+
+if TYPE_CHECKING:
+    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.config import PortraitConfig
+    from talkinghead.portrait.generator import Generator
 
 
 def draw_clips(folder: Path, people: int, frames: int, side: int) -> None:
@@ -33,14 +42,25 @@ def make_head(path: Path, size: str) -> None:
 
 def make_avatar(path: Path, size: str) -> None:
     """An avatar of random weights."""
-    import numpy as np
-    import torch
-
     from talkinghead.data.synthetic import drawn_track
-    from talkinghead.portrait.avatar import Avatar
     from talkinghead.portrait.generator import Generator
 
     generator = Generator(SIZES[size], spectral=False, projection=False)
-    landmarks = np.asarray(drawn_track(0, frames=8).landmarks)
-    params = torch.randn(1, generator.num_adain_params) * 0.1 + 1
-    Avatar(SIZES[size], generator, adain_params=params, source_landmarks=landmarks, provenance={}).save(path)
+    random_avatar(SIZES[size], generator, np.asarray(drawn_track(0, frames=8).landmarks)).save(path)
+
+
+def random_avatar(config: "PortraitConfig", generator: "Generator", landmarks: Float[np.ndarray, "t 68 2"]) -> "Avatar":
+    """An avatar of noise: AdaIN parameters, and photos where the generator takes them."""
+    import torch
+
+    from talkinghead.portrait.avatar import Avatar
+
+    photos = np.random.default_rng(0).integers(0, 256, (len(landmarks), config.size, config.size, 3), np.uint8)
+    return Avatar(
+        config,
+        generator,
+        adain_params=torch.randn(1, generator.num_adain_params) * 0.1 + 1,
+        source_landmarks=landmarks,
+        source_frames=photos if config.warped_photo else None,
+        provenance={},
+    )

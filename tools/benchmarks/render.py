@@ -4,12 +4,12 @@ import argparse
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks import REPEATS, flops
+from benchmarks.drawn import random_avatar
 from benchmarks.measure import DTYPES, Peaks, time_calls
 from benchmarks.sizes import add_dtype_option, add_size_options, chosen_config
-from talkinghead.portrait.avatar import Avatar
+from talkinghead.data.synthetic import drawn_track
 from talkinghead.portrait.generator import Generator
 
 
@@ -25,9 +25,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Render landmarks to pixels, as `reenact` does."""
     config = chosen_config(options)
     generator = Generator(config, spectral=False, projection=False)
-    params = torch.randn(1, generator.num_adain_params) * 0.1 + 1
-    landmarks = np.random.default_rng(0).uniform(0.3, 0.7, (options.batch, 68, 2)).astype(np.float32)
-    avatar = Avatar(config, generator, adain_params=params, source_landmarks=landmarks, provenance={})
+    landmarks = np.asarray(drawn_track(0, frames=options.batch).landmarks)
+    avatar = random_avatar(config, generator, landmarks)
     dtype = DTYPES[options.dtype]
     peaks = Peaks()
     timing = time_calls(lambda: avatar.render_batch(landmarks, dtype=dtype), repeats=options.repeats, warm_up=2)

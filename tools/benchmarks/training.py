@@ -45,6 +45,7 @@ def random_episodes(config: PortraitConfig, *, batch: int, shots: int, videos: i
             "target_landmark_image": torch.rand(frame) * 2 - 1,
             "target_landmarks": torch.rand(batch, 68, 2) * 0.5 + 0.25,
             "video_index": torch.randint(videos, (batch,)),
+            **({"warped_photo": torch.rand(frame) * 2 - 1} if config.warped_photo else {}),
         }
         for _ in range(count)
     ]
