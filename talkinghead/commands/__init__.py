@@ -53,6 +53,8 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{verb}: a file given to --config is no text ({error}); give a YAML file") from error
 
 
 def first_step(checkpoint: Path, steps: int) -> int:

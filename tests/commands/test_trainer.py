@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.strategies import DDPStrategy
 
 from talkinghead.commands.trainer import make_trainer
+from talkinghead.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,9 @@ def test_several_devices_train_together(tmp_path):
     trainer = make_trainer(Run(tmp_path), Callback(), first_step=0, devices=2)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.num_devices == 2
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    for run in (Run(tmp_path, accelerator="abacus"), Run(tmp_path, precision="abacus")):
+        with pytest.raises(UserError, match="'abacus'"):
+            make_trainer(run, Callback(), first_step=0)
