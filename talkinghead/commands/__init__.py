@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -53,6 +54,8 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{verb}: a file given to --config is no text ({error}); give a YAML file") from error
 
 
 def plain_recipe(settings: "Namespace") -> dict[str, Any]:
@@ -73,14 +76,18 @@ def first_step(checkpoint: Path, steps: int) -> int:
     """The step at which a run goes on: what its checkpoint has learnt from, 0 where there is none.
 
     Raises:
-        UserError: if the run has its steps already.
+        UserError: if the run has its steps already, or its checkpoint is damaged.
     """
     first = 0
     if checkpoint.is_file():
         import torch
 
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-        first = int(state["steps_done"])
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+            first = int(state["steps_done"])
+        except (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{checkpoint} cannot be read ({reason}); move it away to begin anew.") from error
         log.info("going on from step %d of %s", first, checkpoint)
     if first >= steps:
         raise UserError(f"{checkpoint} has learnt from {first} steps already; raise --run.steps above that")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talkinghead.commands import run_command
+from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     from talkinghead.data.photos import Photos
@@ -38,6 +39,7 @@ def demo(
     of an earlier demo in the folder are replaced.
     """
     from talkinghead.data.photos import read_photos
+    from talkinghead.media.files import refuse_existing
     from talkinghead.portrait.avatar import origin
     from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
     from talkinghead.portrait.head import FewShotHead, default_head_path
@@ -45,13 +47,17 @@ def demo(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     began = time.perf_counter()
     path, shown = head or default_head_path(), photo or astronaut()
+    avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
+    for file in (avatar_path, clip, strip):
+        refuse_existing(file, overwrite=True, file=True)
+        if file.resolve() == shown.resolve():
+            raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
     network, _ = FewShotHead.load(path)
     photos = read_photos([shown], size=network.config.size)
     log.info("learning the person in %s", shown.name)
     consent = "public domain portrait" if photo is None else None
     tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent))
     log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
-    avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
     tuned.avatar.save(avatar_path, overwrite=True)
     animate(tuned.avatar, photos, clip=clip, strip=strip)
     log.info("%.0f s in all. The person, moved: %s", time.perf_counter() - began, clip)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, refusals
+from talkinghead.commands.trainer import refuse_machine
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,11 +116,11 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     """Read, learn, write.
 
     Raises:
-        UserError: if an output exists, or the photos or the head cannot be used.
+        UserError: if an output exists or cannot be written, the photos or the head cannot be used, or this machine
+            cannot compute as wanted.
     """
     from pytorch_lightning.callbacks import RichProgressBar
 
-    from talkinghead.media.files import refuse_existing
     from talkinghead.media.image import write_image
     from talkinghead.portrait.avatar import feed_forward, origin
     from talkinghead.portrait.fine_tuning import fine_tune
@@ -127,7 +128,8 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     from talkinghead.portrait.preview import preview_sheet
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    refuse_existing(wanted.output, overwrite=wanted.overwrite)
+    refuse_outputs(wanted)
+    refuse_machine(wanted.accelerator, "32-true" if wanted.precision == "auto" else wanted.precision)
     path = wanted.head or default_head_path()
     head, _ = FewShotHead.load(path)
     photos = read(wanted, head.config.size)
@@ -149,6 +151,19 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     if wanted.consent is None:
         log.info("no --consent was given: the avatar says so")
     log.info("move it with: talkinghead reenact %s --driver VIDEO -o clip.mp4", wanted.output)
+
+
+def refuse_outputs(wanted: Wanted) -> None:
+    """Raise UserError if an output exists, cannot be written, or is an input."""
+    from talkinghead.media.files import refuse_existing
+
+    if wanted.output.suffix != ".safetensors":
+        raise UserError(f"--output is {wanted.output}; give a name that ends in .avatar.safetensors.")
+    inputs = {path.resolve() for path in (*wanted.photos, wanted.video, wanted.head) if path is not None}
+    for file in (wanted.output, wanted.sheet) if wanted.preview else (wanted.output,):
+        refuse_existing(file, overwrite=wanted.overwrite, file=True)
+        if file.resolve() in inputs:
+            raise UserError(f"{file} would be written over what it is made from; give another name.")
 
 
 def read(wanted: Wanted, size: int) -> "Photos":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
-from talkinghead.commands.trainer import make_trainer
+from talkinghead.commands.trainer import make_trainer, open_folder, refuse_low
 
 if TYPE_CHECKING:
     from talkinghead.data.episodes import EpisodeData
@@ -52,6 +52,10 @@ class RunConfig:
     seed: int = 0
     """Of the initial weights; episodes have their own in data.seed."""
 
+    def __post_init__(self) -> None:
+        every = {"save_every": 1, "sheet_every": 1, "log_every": 0}
+        refuse_low("run", vars(self), steps=1, devices=1, validation_episodes=1, threads=0, seed=0, **every)
+
 
 def main(argv: list[str]) -> None:
     """Parse the configuration and train."""
@@ -68,6 +72,8 @@ def main(argv: list[str]) -> None:
     with refusals("meta-train"):
         settings = parser.parse_args(argv)
     run = RunConfig(**settings.run.as_dict())
+    refuse_low("data", vars(settings.data), shots=1, batch_size=1, workers=0)
+    refuse_low("model", vars(settings.model), generator_lr=0, discriminator_lr=0, columns_lr=0)
     _prepare_process(run)
     made = parser.instantiate(settings)
     train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), plain_recipe(settings))
@@ -97,14 +103,13 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
     from talkinghead.portrait.head import FewShotHead, default_head_path
     from talkinghead.portrait.run_folder import CHECKPOINT, HEAD, RunFolder
 
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "config.yaml").write_text(settings)
     checkpoint = run.folder / CHECKPOINT
     if run.start_from is not None and not checkpoint.is_file():
         path = default_head_path() if str(run.start_from) == "shipped" else run.start_from
         model.start_from(FewShotHead.load(path)[0])
     data.steps = run.steps
     data.first_step = first_step(checkpoint, run.steps)
+    open_folder(run.folder, settings)
     provenance = {"recipe": recipe, "videos": data.num_videos}
     keeper = RunFolder(
         run.folder,

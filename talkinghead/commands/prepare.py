@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talkinghead.commands import run_command
+from talkinghead.commands.reenact import best_device
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def prepare(
     min_frames: Annotated[int, typer.Option(min=2, help="Drop tracks with fewer frames.")] = 16,
     max_frames: Annotated[int, typer.Option(min=16, help="Cut longer tracks.")] = 1000,
     detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu or cuda, for the neural detectors.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda: for the neural detectors.")] = "cpu",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; all cores if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace shards that are there.")] = False,
 ) -> None:
@@ -56,6 +57,8 @@ def prepare(
 
     if not 1 < max_frames >= min_frames:
         raise UserError(f"--max-frames {max_frames} is under --min-frames {min_frames}; give a larger one.")
+    if device != "cpu":
+        device = best_device(device)
     settings = PrepareSettings(
         size=size,
         quality=quality,

@@ -84,9 +84,7 @@ def reenact(
     if save_motion is not None and save_motion.suffix != MOTION_SUFFIX:
         raise UserError(f"--save-motion is {save_motion}; give a name that ends in .motion{MOTION_SUFFIX}.")
     for path in filter(None, (output, save_motion)):
-        refuse_existing(path, overwrite=overwrite)
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; give the name of a file.")
+        refuse_existing(path, overwrite=overwrite, file=True)
         if driver.resolve() == path.resolve() or avatar.resolve() == path.resolve():
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 

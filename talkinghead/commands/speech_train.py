@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
-from talkinghead.commands.trainer import make_trainer
+from talkinghead.commands.trainer import make_trainer, open_folder, refuse_low
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class RunConfig:
     """Steps between sheets and figures of held-out sequences."""
     log_every: int = 20
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_low("run", vars(self), steps=1, save_every=1, show_every=1, log_every=0, threads=0, seed=0)
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,7 @@ def train(
     if not tracks:
         raise UserError(f"{', '.join(map(str, data.corpora))}: no sequence for training has a motion.")
     log.info("%d sequences, %.0f s; %d held out", len(tracks), sum(t.seconds for t in tracks), len(held_out))
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "config.yaml").write_text(settings)
+    open_folder(run.folder, settings)
     module = recipe.training(tracks, run.steps, run.seed)
     provenance = {"recipe": written or {}, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
     keeper = SpeechRunFolder(

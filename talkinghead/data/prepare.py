@@ -96,13 +96,16 @@ def prepare(
         progress: told of each finished clip.
 
     Raises:
-        UserError: if there is no video, no face is kept from any, or the output holds something else.
+        UserError: if there is no video, no face is kept from any, or the output holds something else or cannot be made.
     """
     settings = settings or PrepareSettings()
     clips = find_clips(source, identities) if clips is None else clips
     _check_output(output, overwrite=overwrite)
     parts = output / PARTS
-    parts.mkdir(parents=True, exist_ok=True)
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{output}: the folder cannot be made ({error.strerror}); choose another output.") from error
     jobs = [Job(clip, parts / _key(clip, settings)) for clip in clips]
     records = _run(jobs, settings, workers=workers, progress=progress)
     _write_report(output, settings, records)
@@ -122,6 +125,8 @@ def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
         UserError: if the folder holds no video, or the CSV cannot be read or leaves one out.
     """
     source = Path(source)
+    if source.is_file():
+        raise UserError(f"{source} is a file; give the folder of videos that it lies in.")
     if not source.is_dir():
         raise UserError(f"{source}: there is no such folder of videos.")
     paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())

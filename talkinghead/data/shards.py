@@ -85,13 +85,14 @@ class Shards(Sequence[Track]):
         """Open the folder.
 
         Raises:
-            UserError: if it is not a folder of shards, or holds formats that are not safe to read.
+            UserError: if it is not a folder of shards, one is cut off, or they hold formats that are not safe to read.
         """
         self.path = Path(path)
         try:
             index = json.loads((self.path / INDEX).read_text())
             self.about: list[dict[str, Any]] = json.loads((self.path / TRACKS).read_text())
             formats = index["config"]["data_format"]
+            chunks = {str(chunk["filename"]): int(chunk["chunk_bytes"]) for chunk in index["chunks"]}
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.path}: no shards here ({Path(error.filename).name} is missing); run `talkinghead prepare`."
@@ -100,6 +101,10 @@ class Shards(Sequence[Track]):
             raise UserError(
                 f"{self.path}: the shards' index is damaged ({error}); run `talkinghead prepare` again."
             ) from error
+        for name, size in chunks.items():
+            chunk = self.path / name
+            if not chunk.is_file() or chunk.stat().st_size < size:
+                raise UserError(f"{chunk} is {'cut off' if chunk.is_file() else 'missing'}; run `talkinghead prepare`.")
         for name in formats:
             if name.split(":")[0] not in SAFE_FORMATS:
                 raise UserError(

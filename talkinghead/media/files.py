@@ -46,13 +46,15 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, file: bool = False) -> None:
     """Raise UserError if `path` exists and may not be overwritten, or nothing can be written there.
 
-    For commands: call it before the work starts.
+    For commands: call it before the work starts. With `file`, a folder is refused too.
     """
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; give another output or --overwrite.")
+    if file and path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file.")
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{path}: nothing can be written into {there}; choose another output.")

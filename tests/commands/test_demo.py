@@ -7,6 +7,7 @@ import pytest
 from people import tiny_head
 
 from talkinghead.commands import demo
+from talkinghead.errors import UserError
 from talkinghead.face.landmarks import eye_opening, mouth_opening
 from talkinghead.media.image import read_image
 from talkinghead.media.video import probe
@@ -53,3 +54,10 @@ def test_the_shipped_motion_speaks_blinks_turns_and_loops():
     assert yaw.min() < -10 < 10 < yaw.max()
     assert np.abs(motion.landmarks[0] - motion.landmarks[-1]).max() < 0.03
     assert np.abs(np.diff(motion.landmarks, axis=0)).max() < 0.05
+
+
+def test_the_photo_is_never_written_over(tmp_path):
+    (tmp_path / "anna.png").write_bytes(b"precious")
+    with pytest.raises(UserError, match="anna.png, which the demo would write over"):
+        demo.demo(tmp_path, photo=tmp_path / "anna.png")
+    assert (tmp_path / "anna.png").read_bytes() == b"precious"

@@ -105,5 +105,34 @@ def test_help_shows_examples_and_settings(capsys):
 
 def test_a_strange_photo_is_refused_by_name(folder, tmp_path):
     write_image(tmp_path / "wall.png", np.full((128, 128, 3), 90, np.uint8))
+    head = str(folder / "tiny.head.safetensors")
     with pytest.raises(UserError, match=r"wall\.png: no face"):
-        main([str(tmp_path / "wall.png"), "-o", str(tmp_path / "x"), "--head", str(folder / "tiny.head.safetensors")])
+        main([str(tmp_path / "wall.png"), "-o", str(tmp_path / "x.safetensors"), "--head", head])
+
+
+def test_a_photo_is_never_written_over(tmp_path):
+    write_image(tmp_path / "anna.preview.png", np.zeros((8, 8, 3), np.uint8))
+    photo = str(tmp_path / "anna.preview.png")
+    before = (tmp_path / "anna.preview.png").read_bytes()
+    with pytest.raises(UserError, match="ends in .avatar.safetensors"):
+        main([photo, "-o", photo, "--overwrite"])
+    with pytest.raises(UserError, match="made from"):
+        main([photo, "-o", str(tmp_path / "anna.avatar.safetensors"), "--overwrite"])
+    with pytest.raises(UserError, match="anna.preview.png exists"):
+        main([photo, "-o", str(tmp_path / "anna.avatar.safetensors")])
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        main([photo, "-o", str(tmp_path / "folder.safetensors"), "--overwrite"])
+    assert (tmp_path / "anna.preview.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--accelerator", "--precision"])
+def test_what_this_machine_cannot_do_is_said_before_the_work(tmp_path, option):
+    with pytest.raises(UserError, match="'abacus'"):
+        main(["a.jpg", "-o", str(tmp_path / "a.safetensors"), option, "abacus"])
+
+
+def test_a_config_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "b.yaml").write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match="--config is no text"):
+        parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "b.yaml")])

@@ -38,6 +38,7 @@ def test_a_folder_becomes_shards(tmp_path, capsys, monkeypatch):
         (["--fps", "-5"], "--fps is '-5'"),
         (["--max-frames", "20", "--min-frames", "30"], "--max-frames 20 is under --min-frames 30"),
         (["--detector", "hog"], "no face detector 'hog'"),
+        (["--device", "tpu9"], "--device is 'tpu9'"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(tmp_path, capsys, options, message):

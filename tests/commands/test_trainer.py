@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.strategies import DDPStrategy
 
-from talkinghead.commands.trainer import make_trainer
+from talkinghead.commands import first_step, meta_train, speech_train
+from talkinghead.commands.trainer import make_trainer, open_folder
+from talkinghead.data.synthetic import write_drawn_shards
+from talkinghead.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,38 @@ def test_several_devices_train_together(tmp_path):
     trainer = make_trainer(Run(tmp_path), Callback(), first_step=0, devices=2)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.num_devices == 2
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    for run in (Run(tmp_path, accelerator="abacus"), Run(tmp_path, precision="abacus")):
+        with pytest.raises(UserError, match="'abacus'"):
+            make_trainer(run, Callback(), first_step=0)
+
+
+@pytest.mark.parametrize("config", [meta_train.RunConfig, speech_train.RunConfig])
+@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("save_every", 0), ("threads", -1), ("seed", -1)])
+def test_numbers_that_are_too_low_are_named(config, name, value):
+    with pytest.raises(UserError, match=f"run.{name} is {value}; it must be"):
+        config(Path("run"), **{name: value})
+
+
+@pytest.mark.parametrize("option", ["data.batch_size=0", "data.shots=0", "data.workers=-1", "model.generator_lr=-1"])
+def test_numbers_of_data_and_model_are_looked_at_too(tmp_path, option):
+    write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
+    with pytest.raises(UserError, match=option.split("=")[0]):
+        meta_train.main([f"--run.folder={tmp_path / 'run'}", f"--data.shards={tmp_path / 'shards'}", f"--{option}"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_is_named_and_kept(tmp_path):
+    for content in (b"junk", b""):
+        (tmp_path / "last.ckpt").write_bytes(content)
+        with pytest.raises(UserError, match="last.ckpt cannot be read"):
+            first_step(tmp_path / "last.ckpt", 10)
+        assert (tmp_path / "last.ckpt").read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="run.folder is .*file, which cannot be written"):
+        open_folder(tmp_path / "file", "")

@@ -1,5 +1,6 @@
 """Videos -> shards: what is kept and why not, interruptions, numbers of workers, identities, the output folder."""
 
+import errno
 import json
 import os
 import shutil
@@ -332,3 +333,15 @@ def test_a_damaged_part_says_what_to_do(tmp_path, clips):
     (tmp_path / "x.0.jpegs").write_bytes(b"no pictures")
     with pytest.raises(UserError, match="11 bytes of pictures"):
         read_part(tmp_path / "x.0.safetensors")
+
+
+def test_a_file_and_an_impossible_output_are_named(tmp_path, clips, monkeypatch):
+    with pytest.raises(UserError, match="talk.mp4 is a file; give the folder"):
+        find_clips(clips / "person1" / "talk.mp4")
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(UserError, match="out: the folder cannot be made .No space"):
+        prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0)

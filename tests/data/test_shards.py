@@ -124,6 +124,17 @@ def test_a_damaged_index_is_refused(tmp_path):
             Shards(tmp_path / "shards")
 
 
+def test_a_shard_that_is_cut_off_or_missing_is_named(tmp_path):
+    write_drawn_shards(tmp_path / "shards", people=1)
+    chunk = tmp_path / "shards" / "chunk-0-0.bin"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(UserError, match="chunk-0-0.bin is cut off"):
+        Shards(tmp_path / "shards")
+    chunk.unlink()
+    with pytest.raises(UserError, match="chunk-0-0.bin is missing"):
+        Shards(tmp_path / "shards")
+
+
 def test_pickled_samples_are_refused_unread(tmp_path):
     write_drawn_shards(tmp_path / "shards", people=1)
     path = tmp_path / "shards" / INDEX
