@@ -98,8 +98,7 @@ def _origins(
     """Where in the photo each cell of the target comes from, fractions of the side."""
     triangles = Delaunay(target_points)
     corners = np.pad(target_points[triangles.simplices], ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
-    determinant = np.linalg.det(corners)
-    flat = np.abs(determinant) < _FLAT  # a sliver without area has no inverse: what falls on it stays
+    flat = np.abs(np.linalg.det(corners)) < _FLAT  # a sliver without area has no inverse: what falls on it stays
     corners[flat] = np.eye(3)
     affine = np.linalg.solve(corners, source_points[triangles.simplices])
     affine[flat] = [[1, 0], [0, 1], [0, 0]]

@@ -166,12 +166,12 @@ class Avatar:
         Yields:
             RGB frames as wide as the avatar.
         """
-        if photo is None and len(landmarks):
+        if photo is None and self.source_frames is not None and len(landmarks):
             photo = steady_source(landmarks, self.source_landmarks)
-        photos = np.full(len(landmarks), photo)
         for first in range(0, len(landmarks), batch_size):
-            part = slice(first, first + batch_size)
-            yield from self.render_batch(landmarks[part], photos=photos[part], device=device, dtype=dtype)
+            part = landmarks[first : first + batch_size]
+            photos = None if photo is None else np.full(len(part), photo)
+            yield from self.render_batch(part, photos=photos, device=device, dtype=dtype)
 
     def render_batch(
         self,

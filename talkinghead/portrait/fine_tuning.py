@@ -226,8 +226,10 @@ def fine_tune(
         )
         if config.hold_out:
             held_out = photos.select(range(len(learnt), len(photos)))
-            warped = warp_nearest(learnt.frames, learnt.landmarks, held_out.landmarks)
-            batch = to_batch(held_out.frames, held_out.landmarks, warped=warped if head.config.warped_photo else None)
+            warped = None
+            if head.config.warped_photo:
+                warped = warp_nearest(learnt.frames, learnt.landmarks, held_out.landmarks)
+            batch = to_batch(held_out.frames, held_out.landmarks, warped=warped)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
         fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
     avatar = Avatar(
