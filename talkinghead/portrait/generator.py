@@ -79,7 +79,10 @@ class Generator(nn.Module):
         landmark_image: Float[Tensor, "b 3 h w"],
         adain_params: Float[Tensor, "b n"],
         warped_photo: Float[Tensor, "b 3 h w"] | None = None,
+        *,
+        painted_alone: int = 0,
     ) -> Float[Tensor, "b 3 h w"]:
+        """A frame for each landmark image; the first ``painted_alone`` of them without the photo that shows through."""
         if (warped_photo is not None) != self.takes_photo:
             raise ValueError(f"this generator takes {'a' if self.takes_photo else 'no'} warped photo")
         norms = self._split(adain_params)
@@ -98,7 +101,10 @@ class Generator(nn.Module):
                 x = self.bridges[level](x, passed[-2 - level])
         painted = self.last(norm_scale_relu(x, *norms[-1])).float()
         frame = torch.tanh(painted[:, :3])
-        return frame if warped_photo is None else frame.lerp(warped_photo.float(), torch.sigmoid(painted[:, 3:]))
+        if warped_photo is None:
+            return frame
+        blended = frame.lerp(warped_photo.float(), torch.sigmoid(painted[:, 3:]))
+        return torch.cat([frame[:painted_alone], blended[painted_alone:]]) if painted_alone else blended
 
 
 class Bridge(nn.Module):

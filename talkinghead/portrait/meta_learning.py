@@ -16,6 +16,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from talkinghead.data.episodes import Episode
+from talkinghead.errors import UserError
 from talkinghead.portrait.adam import AdamWithoutMomentum
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
@@ -51,6 +52,11 @@ class MetaLearning(LightningModule):
         warm_up: steps with the content term alone.
         decay_from: step at which the learning rates start to fall linearly.
         decay_to: step at which they reach a hundredth; 0 for never.
+        painted_alone: share of each batch, 0..1, that is shown without the photo's part, where the portrait takes a
+            warped photo: the mask is ignored there, and painting learns even where the mask would rather not paint.
+
+    Raises:
+        UserError: if that share is none.
 
     References:
         Zakharov et al. 2019, section 3.2 and 4: 5e-5 and 2e-4, two discriminator steps; beta1 0, eps and EMA as in
@@ -76,6 +82,7 @@ class MetaLearning(LightningModule):
         warm_up: int = 0,
         decay_from: int = 0,
         decay_to: int = 0,
+        painted_alone: float = 0.0,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -84,6 +91,9 @@ class MetaLearning(LightningModule):
         self.columns_lr = columns_lr or discriminator_lr
         self.discriminator_steps, self.ema, self.clip = discriminator_steps, ema, clip
         self.warm_up, self.decay_from, self.decay_to = warm_up, decay_from, decay_to
+        if not 0 <= painted_alone <= 1:
+            raise UserError(f"painted_alone is {painted_alone}; it is a share of the batch, 0..1")
+        self.painted_alone = painted_alone
         self.head = FewShotHead(portrait)
         self.columns = VideoColumns(num_videos, portrait.embedding_dim)
         self.averaged = nn.ModuleDict(
@@ -139,8 +149,12 @@ class MetaLearning(LightningModule):
         optimiser = self._optimiser(0, self.generator_lr * rate)
         self.head.discriminator.requires_grad_(False)
         embedding, each = self.head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
+        drawn = batch["target_landmark_image"]
         fake = self.head.generator(
-            batch["target_landmark_image"], self.head.generator.project(embedding), batch.get("warped_photo")
+            drawn,
+            self.head.generator.project(embedding),
+            batch.get("warped_photo"),
+            painted_alone=round(self.painted_alone * len(drawn)),
         )
         column = self.columns.table[batch["video_index"]]
         terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}

@@ -74,6 +74,17 @@ def test_mask_keeps_the_photo_or_paints_over_it(painter):
         assert torch.allclose(painter(picture, params, photo), painted.expand(2, 3, 32, 32), atol=1e-6)
 
 
+def test_frames_painted_alone_show_nothing_of_the_photo(painter):
+    picture, photo = torch.randn(3, 3, 32, 32), torch.rand(3, 3, 32, 32) * 2 - 1
+    params = painter.project(torch.zeros(3, 16))
+    with torch.no_grad():
+        painter.last.bias[3] = 100.0
+        frames = painter(picture, params, photo, painted_alone=2)
+        assert torch.allclose(frames[2], photo[2], atol=1e-5)
+        painter.last.bias[3] = -100.0
+        assert torch.allclose(frames[:2], painter(picture, params, photo)[:2], atol=1e-5)
+
+
 def test_every_part_of_a_painter_learns(painter):
     picture, photo = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32) * 2 - 1
     assert not any(bridge.gain.any() for bridge in painter.bridges)
