@@ -30,7 +30,19 @@ def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = 
 
 def config_parser(verb: str, description: str) -> "ArgumentParser":
     """A parser for a command that learns: YAML files by --config, and dotted overrides."""
-    from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+
+    class ConfigFile(ActionConfigFile):
+        """Looks at each file by itself, so that a complaint names the file."""
+
+        def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+            try:
+                super().__call__(parser, cfg, values, option_string)
+                parser.validate(cfg, skip_required=True)
+            except (argparse.ArgumentError, TypeError, KeyError) as error:
+                raise argparse.ArgumentError(None, f"{values}: {error}") from error
+            except UnicodeDecodeError as error:
+                raise argparse.ArgumentError(None, f"{values} is no text ({error}); give a YAML file") from error
 
     class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
         """Keeps the examples' lines."""
@@ -39,7 +51,7 @@ def config_parser(verb: str, description: str) -> "ArgumentParser":
     parser = ArgumentParser(
         prog=f"talkinghead {verb}", description=description, formatter_class=Formatter, exit_on_error=False
     )
-    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
+    parser.add_argument("--config", action=ConfigFile, help="a YAML file; a later one overrides an earlier one")
     return parser
 
 
@@ -54,8 +66,6 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{verb}: a file given to --config is no text ({error}); give a YAML file") from error
 
 
 def plain_recipe(settings: "Namespace") -> dict[str, Any]:
