@@ -109,7 +109,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         model.start_from(FewShotHead.load(path)[0])
     data.steps = run.steps
     data.first_step = first_step(checkpoint, run.steps)
-    open_folder(run.folder, settings)
     provenance = {"recipe": recipe, "videos": data.num_videos}
     keeper = RunFolder(
         run.folder,
@@ -119,5 +118,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         provenance=provenance,
     )
     trainer = make_trainer(run, keeper, first_step=data.first_step, devices=run.devices)
+    open_folder(run.folder, settings)
     trainer.fit(model, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
     log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)
