@@ -28,6 +28,23 @@ def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = 
     app(argv, prog_name="talkinghead " + command.__name__.replace("_", "-"))
 
 
+def best_device(name: str) -> str:
+    """The device by that name; "auto" is the GPU where there is one.
+
+    Raises:
+        UserError: if it is not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device is {name!r}, which this machine does not have; give cpu or auto.") from error
+    return name
+
+
 def config_parser(verb: str, description: str) -> "ArgumentParser":
     """A parser for a command that learns: YAML files by --config, and dotted overrides."""
     from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, set_parsing_settings

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
-from talkinghead.commands.reenact import bar, best_device, read_driver
+from talkinghead.commands import best_device, run_command
+from talkinghead.commands.reenact import bar, read_driver
 from talkinghead.commands.speak_options import choice, numbers, turn
 from talkinghead.errors import UserError
 
