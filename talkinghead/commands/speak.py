@@ -64,7 +64,7 @@ def speak(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .mp4; with --live also - (raw RGB) or window.")],
     model: Annotated[
         str | None,
-        typer.Option(help="How speech becomes movement: karras, pham, voca, or a .speech.safetensors of your own."),
+        typer.Option(help="How speech becomes movement: karras, pham, voca, or a .speech.safetensors; karras if not given, live pham."),
     ] = None,
     avatar: Annotated[Path | None, typer.Option(help="The person: a file made by talkinghead fine-tune.")] = None,
     mesh: Annotated[

@@ -37,6 +37,7 @@ class RunConfig:
     precision: str = "32-true"
     """Lightning's precision: 32-true or bf16-mixed."""
     accelerator: str = "auto"
+    """Lightning's name of the device: auto, cpu or gpu."""
     threads: int = 0
     """CPU threads; 0 leaves PyTorch's choice."""
     save_every: int = 200
@@ -44,7 +45,9 @@ class RunConfig:
     show_every: int = 1000
     """Steps between sheets and figures of held-out sequences."""
     log_every: int = 20
+    """Steps between lines of the log; 0 for none."""
     seed: int = 0
+    """Of the initial weights and of the batches."""
 
     def __post_init__(self) -> None:
         refuse_low("run", vars(self), steps=1, save_every=1, show_every=1, log_every=0, threads=0, seed=0)
@@ -73,7 +76,7 @@ def main(argv: list[str]) -> None:
     parser.add_class_arguments(RunConfig, "run")
     parser.add_class_arguments(DataConfig, "data")
     set_parsing_settings(subclasses_enabled=[Recipe])  # dataclasses are plain settings to it otherwise
-    parser.add_argument("--model", type=Recipe, required=True, help="KarrasRecipe, PhamRecipe or VocaRecipe")
+    parser.add_argument("--model", type=Recipe, required=True, help="KarrasRecipe, PhamRecipe or VocaRecipe: --model.help VocaRecipe lists its settings")
     with refusals("speech-train"):
         settings = parser.parse_args(argv)
     run, data = RunConfig(**settings.run.as_dict()), DataConfig(**settings.data.as_dict())
