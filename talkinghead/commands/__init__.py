@@ -47,7 +47,7 @@ def best_device(name: str) -> str:
 
 def config_parser(verb: str, description: str) -> "ArgumentParser":
     """A parser for a command that learns: YAML files by --config, and dotted overrides."""
-    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, set_parsing_settings  # type: ignore[attr-defined]
 
     class ConfigFile(ActionConfigFile):
         """Looks at each file by itself, so that a complaint names the file."""

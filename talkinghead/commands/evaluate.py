@@ -37,12 +37,20 @@ def evaluate(
     shards: Annotated[Path | None, typer.Option(help="Prepared shards of people unseen in training.")] = None,
     videos: Annotated[Path | None, typer.Option(help="A folder of videos, to be prepared first.")] = None,
     head: Annotated[Path | None, typer.Option(help="A meta-learned head; the one that ships if not given.")] = None,
-    shots: Annotated[str, typer.Option(help="T, the numbers of source frames: an evaluation each.", metavar="T...")] = "1 8 32",
-    steps: Annotated[int | None, typer.Option(min=0, help="Fine-tuning steps, instead of epochs; 0 for feed-forward alone.")] = None,
-    fine_tuning: Annotated[Path | None, typer.Option(help="A YAML file of fine-tuning settings, such as configs/paper_avatar.yaml.")] = None,
+    shots: Annotated[
+        str, typer.Option(help="T, the numbers of source frames: an evaluation each.", metavar="T...")
+    ] = "1 8 32",
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Fine-tuning steps, instead of epochs; 0 for feed-forward alone.")
+    ] = None,
+    fine_tuning: Annotated[
+        Path | None, typer.Option(help="A YAML file of fine-tuning settings, such as configs/paper_avatar.yaml.")
+    ] = None,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Evaluate no head.")] = False,
     people: Annotated[int | None, typer.Option(min=1, help="Only the first so many people.")] = None,
-    size: Annotated[int | None, typer.Option(min=32, help="Side at which frames are compared; the head's if not given.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side at which frames are compared; the head's if not given.")
+    ] = None,
     cross: Annotated[int, typer.Option(min=0, help="T at which a stranger drives as well; 0 for none.")] = 8,
     held_out: Annotated[int, typer.Option(help="Held-out frames of each video, 8 or more.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of frames.")] = 0,
@@ -158,7 +166,7 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
             if not isinstance(settings, dict):
                 raise TypeError("it is no list of names and values")
             config = parser.instantiate(parser.parse_object({"tuning": settings})).tuning
-        except (OSError, yaml.YAMLError, ArgumentError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ArgumentError, TypeError) as error:
             raise UserError(f"{path} holds no fine-tuning settings: {' '.join(str(error).split())}") from error
     return config if steps is None else replace(config, steps=steps)
 

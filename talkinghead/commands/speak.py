@@ -64,7 +64,9 @@ def speak(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .mp4; with --live also - (raw RGB) or window.")],
     model: Annotated[
         str | None,
-        typer.Option(help="How speech becomes movement: karras, pham, voca, or a .speech.safetensors; karras if not given, live pham."),
+        typer.Option(
+            help="How speech becomes movement: karras (default; live, pham), pham, voca, or a .speech.safetensors."
+        ),
     ] = None,
     avatar: Annotated[Path | None, typer.Option(help="The person: a file made by talkinghead fine-tune.")] = None,
     mesh: Annotated[

@@ -76,7 +76,12 @@ def main(argv: list[str]) -> None:
     parser.add_class_arguments(RunConfig, "run")
     parser.add_class_arguments(DataConfig, "data")
     set_parsing_settings(subclasses_enabled=[Recipe])  # dataclasses are plain settings to it otherwise
-    parser.add_argument("--model", type=Recipe, required=True, help="KarrasRecipe, PhamRecipe or VocaRecipe: --model.help VocaRecipe lists its settings")
+    parser.add_argument(
+        "--model",
+        type=Recipe,
+        required=True,
+        help="KarrasRecipe, PhamRecipe or VocaRecipe: --model.help VocaRecipe lists its settings",
+    )
     with refusals("speech-train"):
         settings = parser.parse_args(argv)
     run, data = RunConfig(**settings.run.as_dict()), DataConfig(**settings.data.as_dict())

@@ -196,9 +196,7 @@ def stranger_distances(photos: Photos) -> Float[np.ndarray, " t"]:
     return np.sort(apart, 1)[:, 1 + (len(photos) - 2) // 2]
 
 
-def refuse_strangers(
-    photos: Photos, labels: Sequence[object] | None = None, *, allow: Allow | None = None
-) -> None:
+def refuse_strangers(photos: Photos, labels: Sequence[object] | None = None, *, allow: Allow | None = None) -> None:
     """Check that the photos show one person.
 
     Args:

@@ -115,9 +115,9 @@ def test_the_table_says_how_long_a_person_was_tuned_on():
     assert tuning_in_words(FineTuningConfig(steps=80)) == "80 steps"
 
 
-@pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: ["])
+@pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: [", "epochs: 7 \udcff"])
 def test_a_misspelt_tuning_is_refused_by_name(tmp_path, text):
     file = tmp_path / "tuning.yaml"
-    file.write_text(text)
+    file.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=r"tuning\.yaml holds no fine-tuning settings"):
         read_tuning(file, None)

@@ -84,7 +84,7 @@ def test_all_bad_photos_are_named_at_once(tmp_path):
     for name in ("a.png", "b.png"):
         write_image(tmp_path / name, np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "c.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"a\.png: no face .*; .*b\.png: no face.*; .*c\.png: not a picture"):
+    with pytest.raises(UserError, match=r"a\.png: no face .*; .*b\.png: no face.*; .*c\.png: the file is empty"):
         read([tmp_path])
 
 
