@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `talkinghead --help` answers at once; a 
 command is called.
 """
 
+import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ COMMANDS = {
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
+"""What the system refuses because of a path or a disk, not because of the program."""
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 the user can mend it, 130 interrupted."""
@@ -48,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         command.main(arguments[1:])
     except UserError as error:
         fail(str(error))
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        fail(f"{error.filename or verb}: {error.strerror}; mend that, or give another path.")
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)

@@ -108,7 +108,7 @@ class Motion:
             UserError: if the file is absent or is not a motion.
         """
         path = Path(path)
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"{path}: there is no such file.")
         try:
             arrays, header = read_tensors(path, FORMAT)

@@ -1,5 +1,7 @@
 """The command line as a user meets it."""
 
+import errno
+import os
 import resource
 import subprocess
 import sys
@@ -80,6 +82,34 @@ def test_user_error_is_one_sentence_and_exit_2(monkeypatch, capsys):
         cli.main(["reenact", "missing.mp4"])
     assert exit_info.value.code == 2
     assert capsys.readouterr().err == "error: missing.mp4 does not exist; name a video\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "path", "sentence"),
+    [
+        (errno.EACCES, "locked/a.mp4", "locked/a.mp4: Permission denied; mend that, or give another path."),
+        (errno.ENAMETOOLONG, "aaa", "aaa: File name too long; mend that, or give another path."),
+        (errno.ENOSPC, None, "reenact: No space left on device; mend that, or give another path."),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence_too(monkeypatch, capsys, number, path, sentence):
+    def refuse(argv):
+        raise OSError(number, os.strerror(number), path)
+
+    replace_command(monkeypatch, refuse)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["reenact"])
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+def test_other_errors_of_the_system_are_faults_of_the_program(monkeypatch):
+    def fail(argv):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    replace_command(monkeypatch, fail)
+    with pytest.raises(OSError, match="Bad file"):
+        cli.main(["reenact"])
 
 
 def test_interrupt_is_exit_130(monkeypatch):

@@ -84,6 +84,8 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path):
 def test_a_file_that_is_absent_is_named(tmp_path: Path):
     with pytest.raises(UserError, match="none.safetensors: there is no such file"):
         Motion.load(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="not a motion file .*Is a directory"):
+        Motion.load(tmp_path)
 
 
 def rewritten(

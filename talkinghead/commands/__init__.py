@@ -28,9 +28,38 @@ def run_command(command: Callable[..., None], argv: list[str], *, epilog: str = 
     app(argv, prog_name="talkinghead " + command.__name__.replace("_", "-"))
 
 
+def best_device(name: str) -> str:
+    """The device by that name; "auto" is the GPU where there is one.
+
+    Raises:
+        UserError: if it is not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device is {name!r}, which this machine does not have; give cpu or auto.") from error
+    return name
+
+
 def config_parser(verb: str, description: str) -> "ArgumentParser":
     """A parser for a command that learns: YAML files by --config, and dotted overrides."""
-    from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, set_parsing_settings  # type: ignore[attr-defined]
+
+    class ConfigFile(ActionConfigFile):
+        """Looks at each file by itself, so that a complaint names the file."""
+
+        def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+            try:
+                super().__call__(parser, cfg, values, option_string)
+                parser.validate(cfg, skip_required=True)
+            except (argparse.ArgumentError, TypeError, KeyError) as error:
+                raise argparse.ArgumentError(None, f"{values}: {error}") from error
+            except UnicodeDecodeError as error:
+                raise argparse.ArgumentError(None, f"{values} is no text ({error}); give a YAML file") from error
 
     class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
         """Keeps the examples' lines."""
@@ -39,7 +68,7 @@ def config_parser(verb: str, description: str) -> "ArgumentParser":
     parser = ArgumentParser(
         prog=f"talkinghead {verb}", description=description, formatter_class=Formatter, exit_on_error=False
     )
-    parser.add_argument("--config", action="config", help="a YAML file; a later one overrides an earlier one")
+    parser.add_argument("--config", action=ConfigFile, help="a YAML file; a later one overrides an earlier one")
     return parser
 
 
@@ -54,8 +83,6 @@ def refusals(verb: str) -> Iterator[None]:
         yield
     except argparse.ArgumentError as error:
         raise UserError(f"{verb}: {' '.join(str(error).split())}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{verb}: a file given to --config is no text ({error}); give a YAML file") from error
 
 
 def plain_recipe(settings: "Namespace") -> dict[str, Any]:

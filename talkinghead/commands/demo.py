@@ -20,7 +20,12 @@ log = logging.getLogger(__name__)
 FOLDER = Path("talkinghead-demo")
 STRIP_COLUMNS = 7
 
-_EPILOG = "Example: talkinghead demo -o my-demo"
+_EPILOG = """Examples:
+
+talkinghead demo
+
+talkinghead demo --photo anna.jpg -o anna-demo
+"""
 
 
 def demo(
@@ -48,10 +53,14 @@ def demo(
     began = time.perf_counter()
     path, shown = head or default_head_path(), photo or astronaut()
     avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
+    if shown.is_dir():
+        raise UserError(f"--photo is {shown}, a folder; give one photo, or the folder to talkinghead fine-tune.")
     for file in (avatar_path, clip, strip):
         refuse_existing(file, overwrite=True, file=True)
         if file.resolve() == shown.resolve():
             raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
+        if file.exists() and not avatar_path.exists():
+            raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
     network, _ = FewShotHead.load(path)
     photos = read_photos([shown], size=network.config.size)
     log.info("learning the person in %s", shown.name)

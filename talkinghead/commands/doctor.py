@@ -63,7 +63,9 @@ class Finding:
 
 
 def doctor(
-    commercial: Annotated[bool, typer.Option(help="Show which choices are free for commercial use.")] = False,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Show which choices are free for commercial use.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Say what is installed, what is missing, and the command that fixes it.

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
+from talkinghead.commands import best_device, run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     from talkinghead.portrait.fine_tuning_config import FineTuningConfig
     from talkinghead.portrait.head import FewShotHead
+    from talkinghead.portrait.judges import Judges
     from talkinghead.portrait.protocol import Protocol
     from talkinghead.portrait.records import Record
     from talkinghead.portrait.report import Results
@@ -36,14 +37,22 @@ def evaluate(
     shards: Annotated[Path | None, typer.Option(help="Prepared shards of people unseen in training.")] = None,
     videos: Annotated[Path | None, typer.Option(help="A folder of videos, to be prepared first.")] = None,
     head: Annotated[Path | None, typer.Option(help="A meta-learned head; the one that ships if not given.")] = None,
-    shots: Annotated[str, typer.Option(help="T: numbers of source frames.", metavar="T...")] = "1 8 32",
-    steps: Annotated[int | None, typer.Option(min=0, help="Fine-tuning steps; 0 for feed-forward alone.")] = None,
-    fine_tuning: Annotated[Path | None, typer.Option(help="A YAML file of fine-tuning settings.")] = None,
+    shots: Annotated[
+        str, typer.Option(help="T, the numbers of source frames: an evaluation each.", metavar="T...")
+    ] = "1 8 32",
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Fine-tuning steps, instead of epochs; 0 for feed-forward alone.")
+    ] = None,
+    fine_tuning: Annotated[
+        Path | None, typer.Option(help="A YAML file of fine-tuning settings, such as configs/paper_avatar.yaml.")
+    ] = None,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Evaluate no head.")] = False,
     people: Annotated[int | None, typer.Option(min=1, help="Only the first so many people.")] = None,
-    size: Annotated[int | None, typer.Option(min=32, help="Side at which frames are compared; the head's.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side at which frames are compared; the head's if not given.")
+    ] = None,
     cross: Annotated[int, typer.Option(min=0, help="T at which a stranger drives as well; 0 for none.")] = 8,
-    held_out: Annotated[int, typer.Option(help="Held-out frames of each video.")] = 32,
+    held_out: Annotated[int, typer.Option(help="Held-out frames of each video, 8 or more.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of frames.")] = 0,
     detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -55,20 +64,24 @@ def evaluate(
     that frame warped to the target's landmarks. An interrupted evaluation goes on where it stopped: what was measured
     stays in the output folder, and counts again while head, settings and frames are the same.
     """
+    from talkinghead.face.detect import make_detector
     from talkinghead.media.files import refuse_existing
     from talkinghead.portrait.evaluation_run import RESULTS
+    from talkinghead.portrait.judges import Judges
 
     refuse_existing(output / RESULTS, overwrite=overwrite)
     if (shards is None) == (videos is None):
         raise UserError("evaluate takes its frames from --shards or from --videos; give one of the two")
     protocol = make_protocol(shots, held_out=held_out, seed=seed)
-    source = shards if shards is not None else prepare_videos(videos, output)  # type: ignore[arg-type]
+    place = best_device(device)
+    judges = Judges(make_detector(detector, place), device=place)
     path, network = (None, None) if baselines_only else load_head(head)
     tuning = None if steps == 0 or network is None else read_tuning(fine_tuning, steps)
     side = size or (network.config.size if network is not None else 128)
+    source = shards if shards is not None else prepare_videos(videos, output)  # type: ignore[arg-type]
     results = examine(
-        source, protocol, output=output, head=(path, network), tuning=tuning, size=side, cross=cross, people=people,
-        detector=detector, device=device,
+        source, protocol, judges, output=output, head=(path, network), tuning=tuning, size=side, cross=cross,
+        people=people, detector=detector,
     )  # fmt: skip
     show(results, output)
 
@@ -153,7 +166,7 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
             if not isinstance(settings, dict):
                 raise TypeError("it is no list of names and values")
             config = parser.instantiate(parser.parse_object({"tuning": settings})).tuning
-        except (OSError, yaml.YAMLError, ArgumentError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ArgumentError, TypeError) as error:
             raise UserError(f"{path} holds no fine-tuning settings: {' '.join(str(error).split())}") from error
     return config if steps is None else replace(config, steps=steps)
 
@@ -161,6 +174,7 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
 def examine(
     source: Path,
     protocol: "Protocol",
+    judges: "Judges",
     *,
     output: Path,
     head: tuple[Path | None, "FewShotHead | None"],
@@ -169,7 +183,6 @@ def examine(
     cross: int,
     people: int | None,
     detector: str,
-    device: str,
 ) -> "Results":
     """Evaluate all videos with a progress bar, and write what came out.
 
@@ -178,21 +191,18 @@ def examine(
     """
     from talkinghead.data.photos import sha256
     from talkinghead.data.shards import Shards
-    from talkinghead.face.detect import make_detector
     from talkinghead.portrait.evaluation import Examiner, Settings
     from talkinghead.portrait.evaluation_run import plan, run, run_settings, write_results
-    from talkinghead.portrait.judges import Judges
     from talkinghead.portrait.report import summarise
 
     shards = Shards(source)
     tasks, left_out = plan(shards, protocol, people=people)
     if not tasks:
         raise UserError(f"{source}: no video is long enough to evaluate ({len(left_out)} looked at); give longer ones")
-    place = chosen_device(device)
-    judges = Judges(make_detector(detector, place), device=place)
+    place = str(judges.device)
     path, network = head
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=cross)
-    examiner = Examiner(judges, settings, head=network, accelerator="gpu" if place == "cuda" else place)
+    examiner = Examiner(judges, settings, head=network, accelerator="gpu" if place.startswith("cuda") else place)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
     hashed = None if path is None else sha256(path)
     kept = run_settings(examiner, hashed, detector)
@@ -215,23 +225,6 @@ def tuning_in_words(tuning: "FineTuningConfig") -> str:
     if tuning.steps is not None:
         return f"{tuning.steps} steps"
     return f"{tuning.epochs} epochs, at least {tuning.least_steps} steps"
-
-
-def chosen_device(name: str) -> str:
-    """ "cuda" or "cpu".
-
-    Raises:
-        UserError: if the device is unknown or not there.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise UserError(f"--device is {name!r}; choose auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device is cuda, but torch sees no GPU; choose auto or cpu")
-    return name
 
 
 def with_progress(records: Iterator["Record"], weights: Sequence[int]) -> Iterator["Record"]:

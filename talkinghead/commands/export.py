@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
-from talkinghead.commands.reenact import MOTION_SUFFIX, bar, best_device, read_driver
+from talkinghead.commands import best_device, run_command
+from talkinghead.commands.reenact import MOTION_SUFFIX, bar, read_driver
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:

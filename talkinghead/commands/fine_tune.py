@@ -23,6 +23,7 @@ Beside it stands a picture of each photo, its landmarks, and the avatar before a
 examples:
   talkinghead fine-tune anna1.jpg anna2.jpg -o anna.avatar.safetensors --consent "Anna said yes, 3 May"
   talkinghead fine-tune photos/anna -o anna.avatar.safetensors --epochs 80 --generator_lr 1e-4
+  talkinghead fine-tune photos/anna -o anna.avatar.safetensors --config configs/paper_avatar.yaml
   talkinghead fine-tune --video anna.mp4 --frames 32 -o anna.avatar.safetensors
   talkinghead fine-tune anna1.jpg -o anna.avatar.safetensors --steps 0        (no tuning: at once)
 """
@@ -185,5 +186,5 @@ def read(wanted: Wanted, size: int) -> "Photos":
         return found[0]
     photos = found[0].joined(found[1])
     if not allow.strangers:
-        refuse_strangers(photos)
+        refuse_strangers(photos, allow=allow)
     return photos

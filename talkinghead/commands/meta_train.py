@@ -19,6 +19,7 @@ Trains embedder, generator and discriminator on episodes from shards, and goes o
 run's folder holds a checkpoint.
 
 examples:
+  talkinghead prepare clips/train -o shards/train && talkinghead prepare clips/val -o shards/val
   talkinghead meta-train --config configs/small.yaml
   talkinghead meta-train --config configs/small.yaml --run.steps 2000 --model.generator_lr 2e-4
   talkinghead meta-train --config configs/small.yaml --run.start_from shipped
@@ -40,7 +41,9 @@ class RunConfig:
     precision: str = "32-true"
     """Lightning's precision: 32-true or bf16-mixed."""
     accelerator: str = "auto"
+    """Lightning's name of the device: auto, cpu or gpu."""
     devices: int = 1
+    """GPUs, or processes on a CPU, that train together."""
     threads: int = 0
     """CPU threads; 0 leaves PyTorch's choice."""
     save_every: int = 500
@@ -48,7 +51,9 @@ class RunConfig:
     sheet_every: int = 1000
     """Steps between sample sheets and validation figures."""
     validation_episodes: int = 64
+    """Episodes of data.validation that the figures are averaged over."""
     log_every: int = 50
+    """Steps between lines of the log; 0 for none."""
     seed: int = 0
     """Of the initial weights; episodes have their own in data.seed."""
 
@@ -109,7 +114,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         model.start_from(FewShotHead.load(path)[0])
     data.steps = run.steps
     data.first_step = first_step(checkpoint, run.steps)
-    open_folder(run.folder, settings)
     provenance = {"recipe": recipe, "videos": data.num_videos}
     keeper = RunFolder(
         run.folder,
@@ -119,5 +123,6 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         provenance=provenance,
     )
     trainer = make_trainer(run, keeper, first_step=data.first_step, devices=run.devices)
+    open_folder(run.folder, settings)
     trainer.fit(model, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
     log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)

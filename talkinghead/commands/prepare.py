@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
-from talkinghead.commands.reenact import best_device
+from talkinghead.commands import best_device, run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +35,9 @@ and identity. A run that was stopped goes on when the same command is given agai
 def prepare(
     videos: Annotated[Path, typer.Argument(help="A folder of videos, searched through and through.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for shards, report and contact sheet.")],
-    identities: Annotated[Path | None, typer.Option(help="CSV: path,identity of each video.")] = None,
+    identities: Annotated[
+        Path | None, typer.Option(help="A CSV with the columns path and identity, a row for each video.")
+    ] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the stored frames, pixels.")] = 256,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the stored frames.")] = 95,
     fps: Annotated[str, typer.Option(help="Frames a second kept at most, such as 12.5 or 30000/1001.")] = "12.5",

@@ -106,8 +106,8 @@ JUDGES = ("karras", "voca")
 
 
 def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
-    run_command(prepare, argv, epilog=_EPILOG)
+    """Run the command with the arguments that follow its name; --help is never taken for a kind of source."""
+    run_command(prepare, ["--help"] if "--help" in argv else argv, epilog=_EPILOG)
 
 
 def find(

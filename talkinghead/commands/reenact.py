@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
+from talkinghead.commands import best_device, run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -143,23 +143,6 @@ def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None
         return read_arkit_csv(path, fps=fps)
     with bar("tracking") as report:
         return Motion.from_video(path, detector=detector, device=device, progress=report)
-
-
-def best_device(name: str) -> str:
-    """The device by that name; "auto" is the GPU where there is one.
-
-    Raises:
-        UserError: if it is not on this machine.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device is {name!r}, which this machine does not have; give cpu or auto.") from error
-    return name
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkinghead.commands import run_command
-from talkinghead.commands.reenact import bar, best_device, read_driver
+from talkinghead.commands import best_device, run_command
+from talkinghead.commands.reenact import bar, read_driver
 from talkinghead.commands.speak_options import choice, numbers, turn
 from talkinghead.errors import UserError
 
@@ -64,7 +64,9 @@ def speak(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .mp4; with --live also - (raw RGB) or window.")],
     model: Annotated[
         str | None,
-        typer.Option(help="How speech becomes movement: karras, pham, voca, or a .speech.safetensors of your own."),
+        typer.Option(
+            help="How speech becomes movement: karras (default; live, pham), pham, voca, or a .speech.safetensors."
+        ),
     ] = None,
     avatar: Annotated[Path | None, typer.Option(help="The person: a file made by talkinghead fine-tune.")] = None,
     mesh: Annotated[

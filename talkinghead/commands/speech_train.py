@@ -37,6 +37,7 @@ class RunConfig:
     precision: str = "32-true"
     """Lightning's precision: 32-true or bf16-mixed."""
     accelerator: str = "auto"
+    """Lightning's name of the device: auto, cpu or gpu."""
     threads: int = 0
     """CPU threads; 0 leaves PyTorch's choice."""
     save_every: int = 200
@@ -44,7 +45,9 @@ class RunConfig:
     show_every: int = 1000
     """Steps between sheets and figures of held-out sequences."""
     log_every: int = 20
+    """Steps between lines of the log; 0 for none."""
     seed: int = 0
+    """Of the initial weights and of the batches."""
 
     def __post_init__(self) -> None:
         refuse_low("run", vars(self), steps=1, save_every=1, show_every=1, log_every=0, threads=0, seed=0)
@@ -73,7 +76,12 @@ def main(argv: list[str]) -> None:
     parser.add_class_arguments(RunConfig, "run")
     parser.add_class_arguments(DataConfig, "data")
     set_parsing_settings(subclasses_enabled=[Recipe])  # dataclasses are plain settings to it otherwise
-    parser.add_argument("--model", type=Recipe, required=True, help="KarrasRecipe, PhamRecipe or VocaRecipe")
+    parser.add_argument(
+        "--model",
+        type=Recipe,
+        required=True,
+        help="KarrasRecipe, PhamRecipe or VocaRecipe: --model.help VocaRecipe lists its settings",
+    )
     with refusals("speech-train"):
         settings = parser.parse_args(argv)
     run, data = RunConfig(**settings.run.as_dict()), DataConfig(**settings.data.as_dict())
@@ -81,24 +89,22 @@ def main(argv: list[str]) -> None:
         torch.set_num_threads(run.threads)
     seed_everything(run.seed, verbose=False)
     with refusals("speech-train"):
-        recipe = parser.instantiate(settings).model
-    train(recipe, data, run, parser.dump(settings), plain_recipe(settings))
+        model = parser.instantiate(settings).model
+    train(model, data, run, parser.dump(settings), plain_recipe(settings))
 
 
-def train(
-    recipe: "Recipe", data: DataConfig, run: RunConfig, settings: str, written: dict[str, Any] | None = None
-) -> None:
+def train(model: "Recipe", data: DataConfig, run: RunConfig, settings: str, recipe: dict[str, Any]) -> None:
     """Run, or go on with, a training run.
 
     Args:
-        recipe: the kind of model and how it learns.
+        model: the kind of model and how it learns.
         data: what from.
         run: where and how long.
         settings: written into the run's folder.
-        written: the same for the model's header.
+        recipe: the same for the model's header.
 
     Raises:
-        UserError: if there is nothing to learn from, or the run has its steps already.
+        UserError: if there is nothing to learn from, the run has its steps already, or this machine cannot train so.
     """
     from talkinghead.speech.run_folder import CHECKPOINT, SpeechRunFolder
     from talkinghead.speech.tracks import read_tracks
@@ -112,14 +118,14 @@ def train(
     if not tracks:
         raise UserError(f"{', '.join(map(str, data.corpora))}: no sequence for training has a motion.")
     log.info("%d sequences, %.0f s; %d held out", len(tracks), sum(t.seconds for t in tracks), len(held_out))
-    open_folder(run.folder, settings)
-    module = recipe.training(tracks, run.steps, run.seed)
-    provenance = {"recipe": written or {}, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
+    module = model.training(tracks, run.steps, run.seed)
+    provenance = {"recipe": recipe, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
     keeper = SpeechRunFolder(
         run.folder, save_every=run.save_every, show_every=run.show_every, held_out=held_out, provenance=provenance
     )
     trainer = make_trainer(run, keeper, first_step=first)
-    loader = SpeechData(recipe.batches(tracks, run.seed), steps=run.steps, first_step=first)
+    loader = SpeechData(model.batches(tracks, run.seed), steps=run.steps, first_step=first)
+    open_folder(run.folder, settings)
     trainer.fit(module, loader, ckpt_path=checkpoint if first else None, weights_only=True)
-    model = run.folder / f"{recipe.kind}.speech.safetensors"
-    log.info("%s holds the model; use it: talkinghead speak VOICE.wav --model %s -o out.mp4", model, model)
+    file = run.folder / f"{model.kind}.speech.safetensors"
+    log.info("%s holds the model; use it: talkinghead speak VOICE.wav --model %s -o out.mp4", file, file)

@@ -61,8 +61,10 @@ def read_arkit_csv(path: Path, *, fps: Fraction | None = None) -> Motion:
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: it cannot be read ({error}).") from error
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror}); give an ARKit CSV.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: it cannot be read ({error}); give an ARKit CSV.") from error
     if len(rows) < 2:
         raise UserError(f"{path}: there is no frame in it; an ARKit CSV has a header and a row a frame.")
     header, body = rows[0], rows[1:]

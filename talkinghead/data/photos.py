@@ -107,7 +107,7 @@ def read_photos(
     *,
     size: int,
     detector: FaceDetector | None = None,
-    allow: Allow = Allow(),
+    allow: Allow | None = None,
 ) -> Photos:
     """Photos of one person from files and folders.
 
@@ -115,7 +115,7 @@ def read_photos(
         paths: photos and folders of photos.
         size: side of the crops, pixels.
         detector: of faces and landmarks; the default one if None.
-        allow: what is let pass.
+        allow: what is let pass; None lets nothing pass, and complaints do not speak of fine-tune's options for it.
 
     Raises:
         UserError: naming every photo that cannot be read, shows no face, several faces or somebody else.
@@ -123,8 +123,8 @@ def read_photos(
     detector = detector or make_detector()
     crops, landmarks, taken, complaints = [], [], [], []
     for path in photo_files(paths):
-        frame = read_image(path)
         try:
+            frame = read_image(path)
             face = main_face(detector.detect(frame, min_face=_face_floor(frame)), path, allow=allow)
         except UserError as complaint:
             complaints.append(str(complaint))
@@ -143,8 +143,8 @@ def read_photos(
         raise UserError("no photo shows a face; give at least one that shows the person from the front")
     names, hashes = tuple(path.name for path in taken), tuple(map(sha256, taken))
     photos = Photos(np.stack(crops), np.stack(landmarks), names, hashes)
-    if not allow.strangers:
-        refuse_strangers(photos, taken)
+    if allow is None or not allow.strangers:
+        refuse_strangers(photos, taken, allow=allow)
     return photos
 
 
@@ -153,28 +153,31 @@ def _face_floor(frame: UInt8[np.ndarray, "h w 3"]) -> float:
     return max(SMALLEST_FACE, min(frame.shape[:2]) / 10)
 
 
-def main_face(faces: Sequence[Face], path: Path, *, allow: Allow) -> Face | None:
+def main_face(faces: Sequence[Face], path: Path, *, allow: Allow | None = None) -> Face | None:
     """The face a photo is of; None where it shows none and that is allowed.
 
     Raises:
         UserError: if there is no face, or more than one person, and that is not allowed.
     """
     if not faces:
-        if allow.no_face:
+        if allow is not None and allow.no_face:
             return None
         raise UserError(
             f"{path}: no face was found (it must be at least {SMALLEST_FACE} px and a tenth of the photo wide, "
-            "and turned to the camera; paintings and profiles often escape the detector); leave it out, or give "
-            "--allow-no-face"
+            "and turned to the camera; paintings and profiles often escape the detector); "
+            + _advice("take another or leave it out", allow, "--allow-no-face")
         )
     largest = max(faces, key=lambda face: _width(face) * (face.score > 0))
     people = [face for face in faces if face.score > 0 and _width(face) >= SECOND_FACE * _width(largest)]
-    if len(people) > 1 and not allow.several_faces:
-        raise UserError(
-            f"{path}: {len(people)} faces were found; crop it to one person, or give --allow-several-faces to take the "
-            "largest"
-        )
+    if len(people) > 1 and (allow is None or not allow.several_faces):
+        advice = _advice("crop it to one person", allow, "--allow-several-faces to take the largest")
+        raise UserError(f"{path}: {len(people)} faces were found; {advice}")
     return largest
+
+
+def _advice(first: str, allow: Allow | None, option: str) -> str:
+    """What to do about a photo; the option is a way where there are any."""
+    return first if allow is None else f"{first}, or give {option}"
 
 
 def _width(face: Face) -> float:
@@ -193,12 +196,13 @@ def stranger_distances(photos: Photos) -> Float[np.ndarray, " t"]:
     return np.sort(apart, 1)[:, 1 + (len(photos) - 2) // 2]
 
 
-def refuse_strangers(photos: Photos, labels: Sequence[object] | None = None) -> None:
+def refuse_strangers(photos: Photos, labels: Sequence[object] | None = None, *, allow: Allow | None = None) -> None:
     """Check that the photos show one person.
 
     Args:
         photos: to check.
         labels: what to call each photo; its name if None.
+        allow: what else is let pass; None where nothing can be.
 
     Raises:
         UserError: naming the photos that show somebody else.
@@ -208,10 +212,8 @@ def refuse_strangers(photos: Photos, labels: Sequence[object] | None = None) -> 
     if strange.size:
         named = ", ".join(f"{(labels or photos.names)[i]} ({distances[i]:.2f})" for i in strange.tolist())
         who = "the photos look like different people" if strange.size == len(photos) else "somebody else is in"
-        raise UserError(
-            f"{who}: {named}, an identity distance above {STRANGER_DISTANCE} to the others; leave such photos out, or "
-            "give --allow-strangers"
-        )
+        advice = _advice("leave such photos out", allow, "--allow-strangers")
+        raise UserError(f"{who}: {named}, an identity distance above {STRANGER_DISTANCE} to the others; {advice}")
 
 
 def sha256(path: Path) -> str:

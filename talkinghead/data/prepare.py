@@ -168,8 +168,10 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
             for path in output.glob(pattern):
                 path.unlink()
     elif output.exists():
+        if not output.is_dir():
+            raise UserError(f"{output} is a file; give a new folder.")
         ours = {path for pattern in (*SHARD_FILES, PARTS) for path in output.glob(pattern)}
-        others = sorted(set(output.iterdir()) - ours) if output.is_dir() else [output]
+        others = sorted(set(output.iterdir()) - ours)
         if others:
             raise UserError(f"{output} holds other things ({others[0].name}); give a new folder.")
 

@@ -91,6 +91,8 @@ class Shards(Sequence[Track]):
         try:
             index = json.loads((self.path / INDEX).read_text())
             self.about: list[dict[str, Any]] = json.loads((self.path / TRACKS).read_text())
+            for entry in self.about:
+                entry["identity"], entry["video"], entry["frames"]  # a KeyError says what is missing
             formats = index["config"]["data_format"]
             chunks = {str(chunk["filename"]): int(chunk["chunk_bytes"]) for chunk in index["chunks"]}
         except FileNotFoundError as error:
@@ -130,7 +132,12 @@ class Shards(Sequence[Track]):
             return [self[j] for j in range(*i.indices(len(self)))]
         if not -len(self) <= i < len(self):
             raise IndexError(f"track {i} of {len(self)}")
-        return Track.from_sample(self._open()[i % len(self)])
+        try:
+            return Track.from_sample(self._open()[i % len(self)])
+        except (RuntimeError, ValueError, LookupError, TypeError, OSError) as error:
+            raise UserError(
+                f"{self.path}: track {i} is damaged ({' '.join(str(error).split())}); run `talkinghead prepare` again."
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}

@@ -32,6 +32,8 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """
     path = Path(path)
     try:
+        if path.stat().st_size == 0:
+            raise UserError(f"{path}: the file is empty (0 bytes).")
         with Image.open(path) as opened:
             opened.load()
             picture = ImageOps.exif_transpose(opened)

@@ -20,6 +20,7 @@ def read_tensors(
         ValueError: if it is no safetensors file, or of another format; says which.
     """
     try:
+        path.open("rb").close()  # safetensors calls a folder and a locked file missing
         with safe_open(path, framework=framework) as file:
             header = file.metadata() or {}
             found = header.get("format", "no format")

@@ -160,6 +160,8 @@ def open_video(path: Path, *, threads: int = 1) -> Iterator[tuple[InputContainer
         UserError: if the file is absent, empty, unreadable or has no video stream.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give a video file.")
     if not path.is_file():
         raise UserError(f"{path}: there is no such file.")
     if path.stat().st_size == 0:

@@ -110,9 +110,16 @@ class Avatar:
         """The avatar in a file. No code in the file can run.
 
         Raises:
-            UserError: if the file is missing, is not an avatar, or does not fit its own sizes.
+            UserError: if the file is missing, is not an avatar, does not fit its own sizes, or holds no landmarks or
+                values that are no numbers.
         """
         tensors, header = read_safetensors(path, FORMAT, "an avatar made by `talkinghead fine-tune`")
+        for name, part in tensors.items():
+            if not part.isfinite().all():
+                count = int((~part.isfinite()).sum())
+                raise UserError(
+                    f"{path}: {count} of the {part.numel()} values of {name} are not finite; make the avatar again"
+                )
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))
         generator = Generator(config, spectral=False, projection=False)
         try:
@@ -124,6 +131,8 @@ class Avatar:
         fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)
         if not fits or (frames is not None and frames.shape != (len(landmarks), config.size, config.size, 3)):
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
+        if not len(landmarks):
+            raise UserError(f"{path} holds the landmarks of 0 photos; make the avatar again from at least one")
         return cls(
             config,
             generator,

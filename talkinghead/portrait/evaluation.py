@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from talkinghead.data.photos import Photos
 from talkinghead.data.shards import Track
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.face.warp import nearest_sources, source_distances, warp_nearest
+from talkinghead.face.warp import source_distances, warp_nearest
 from talkinghead.media.image import resize, sheet
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
@@ -85,21 +85,20 @@ class Examiner:
         """
         size = self.settings.size
         sources, targets = split.pool[:shots], split.targets
-        photos, truth = resized(track.frames(sources.tolist()), size), resized(track.frames(targets.tolist()), size)
+        decoded = track.frames(sources.tolist())
+        photos, truth = resized(decoded, size), resized(track.frames(targets.tolist()), size)
         landmarks, wanted = track.landmarks[sources], track.landmarks[targets]
-        nearest = nearest_sources(wanted, landmarks)
+        apart = np.stack([source_distances(one, landmarks) for one in wanted])
+        nearest = apart.argmin(1)
         frames: dict[str, Frames] = {}
-        avatars = self._avatars(track, sources)
+        avatars = self._avatars(track, sources, decoded)
         for method, avatar in avatars.items():
-            frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
+            frames[method] = resized(avatar.render_batch(wanted, photos=nearest, device=self.judges.device), size)
         frames["copy"] = photos[nearest]
         frames["warp"] = warp_nearest(photos, landmarks, wanted, nearest)
         frames["truth"] = truth
         source_embedding = self.judges.embed(photos, landmarks).mean(0)
-        values = {
-            "wanted": wanted,
-            "distance": np.array([source_distances(one, landmarks).min() for one in wanted], np.float32),
-        }
+        values = {"wanted": wanted, "distance": apart.min(1).astype(np.float32)}
         for method, scores in self._judge(frames, wanted, source_embedding).items():
             values |= {f"{method}/{name}": value for name, value in scores.items()}
         rows: Rows = {}
@@ -109,11 +108,11 @@ class Examiner:
         record = Record(track.identity, track.video, shots, len(sources), values)
         return record, results_sheet(frames, wanted, values["distance"], more=rows)
 
-    def _avatars(self, track: Track, sources: Int[np.ndarray, " k"]) -> dict[str, Avatar]:
-        """The feed-forward and the fine-tuned avatar."""
+    def _avatars(self, track: Track, sources: Int[np.ndarray, " k"], decoded: Frames) -> dict[str, Avatar]:
+        """The feed-forward and the fine-tuned avatar, from the source frames as the track holds them."""
         if self.head is None:
             return {}
-        frames = resized(track.frames(sources.tolist()), self.head.config.size)
+        frames = resized(decoded, self.head.config.size)
         names = tuple(f"{track.video} frame {index}" for index in sources)
         hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
         photos = Photos(frames, track.landmarks[sources], names, hashes)

@@ -100,7 +100,7 @@ def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, to
     Raises:
         UserError: if the file is missing, unreadable, of another format, or does not say its sizes and provenance.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} does not exist; give the path of {what}")
     try:
         tensors, header = read_tensors(path, expected, framework="pt")

@@ -9,7 +9,7 @@ from people import tiny_head
 from talkinghead.commands import demo
 from talkinghead.errors import UserError
 from talkinghead.face.landmarks import eye_opening, mouth_opening
-from talkinghead.media.image import read_image
+from talkinghead.media.image import read_image, write_image
 from talkinghead.media.video import probe
 from talkinghead.portrait.avatar import Avatar
 
@@ -54,6 +54,22 @@ def test_the_shipped_motion_speaks_blinks_turns_and_loops():
     assert yaw.min() < -10 < 10 < yaw.max()
     assert np.abs(motion.landmarks[0] - motion.landmarks[-1]).max() < 0.03
     assert np.abs(np.diff(motion.landmarks, axis=0)).max() < 0.05
+
+
+def test_advice_about_a_photo_names_no_option_that_demo_lacks(output, tmp_path):
+    write_image(tmp_path / "wall.png", np.full((128, 128, 3), 90, np.uint8))
+    head = output.parent / "tiny.head.safetensors"
+    with pytest.raises(UserError, match=r"wall\.png: no face was found .*take another or leave it out$"):
+        demo.demo(tmp_path / "out", head=head, photo=tmp_path / "wall.png")
+    with pytest.raises(UserError, match="a folder; give one photo"):
+        demo.demo(tmp_path / "out", head=head, photo=tmp_path)
+
+
+def test_files_that_no_demo_made_are_kept(tmp_path):
+    (tmp_path / "anna.mp4").write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"anna\.mp4 exists, and not from an earlier demo"):
+        demo.demo(tmp_path, photo=tmp_path / "photos" / "anna.jpg")
+    assert (tmp_path / "anna.mp4").read_bytes() == b"precious"
 
 
 def test_the_photo_is_never_written_over(tmp_path):

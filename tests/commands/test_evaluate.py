@@ -6,7 +6,7 @@ import pytest
 from people import tiny_head
 
 from talkinghead.commands import evaluate, prepare
-from talkinghead.commands.evaluate import chosen_device, gathered, make_protocol, read_tuning, tuning_in_words
+from talkinghead.commands.evaluate import gathered, make_protocol, read_tuning, tuning_in_words
 from talkinghead.data.synthetic import write_clip, write_drawn_shards
 from talkinghead.errors import UserError
 from talkinghead.portrait.fine_tuning_config import FineTuningConfig
@@ -78,11 +78,15 @@ def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
         (["--shards", "x", "--shots", "one"], "--shots is 'one'"),
         (["--shards", "x", "--head", "nowhere.safetensors"], "nowhere.safetensors does not exist"),
         (["--shards", "x", "--held-out", "2"], "held_out is 2"),
+        (["--videos", "x", "--baselines-only", "--device", "abacus"], "--device is 'abacus'"),
+        (["--videos", "x", "--baselines-only", "--detector", "abacus"], "no face detector 'abacus'"),
+        (["--videos", "x", "--head", "nowhere.safetensors"], "nowhere.safetensors does not exist"),
     ],
 )
 def test_mistakes_are_explained(arguments, complaint, tmp_path):
     with pytest.raises(UserError, match=complaint):
         evaluate.main([*arguments, "-o", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()  # nothing is prepared before
 
 
 def test_shards_of_short_videos_are_refused(tmp_path):
@@ -111,17 +115,9 @@ def test_the_table_says_how_long_a_person_was_tuned_on():
     assert tuning_in_words(FineTuningConfig(steps=80)) == "80 steps"
 
 
-@pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: ["])
+@pytest.mark.parametrize("text", ["epochz: 7", "epochs: many", "- 1", "epochs: [", "epochs: 7 \udcff"])
 def test_a_misspelt_tuning_is_refused_by_name(tmp_path, text):
     file = tmp_path / "tuning.yaml"
-    file.write_text(text)
+    file.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=r"tuning\.yaml holds no fine-tuning settings"):
         read_tuning(file, None)
-
-
-def test_a_device_that_is_not_there_is_refused():
-    assert chosen_device("auto") == "cpu"
-    with pytest.raises(UserError, match="choose auto, cpu or cuda"):
-        chosen_device("abacus")
-    with pytest.raises(UserError, match="torch sees no GPU"):
-        chosen_device("cuda")

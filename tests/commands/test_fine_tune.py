@@ -89,10 +89,13 @@ def test_mistakes_in_the_command_are_named(arguments, message):
         parse(arguments.split())
 
 
-def test_an_unknown_key_in_a_file_is_named(tmp_path):
-    (tmp_path / "typo.yaml").write_text("generator_rate: 1.0e-5\n")
-    with pytest.raises(UserError, match="generator_rate"):
-        parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "typo.yaml")])
+@pytest.mark.parametrize("text", ["generator_rate: 1.0e-5", "augment: {miror: 1}", "epochs: many", "epochs: ["])
+def test_a_mistake_in_a_file_is_named_with_the_file_it_stands_in(tmp_path, text):
+    for name, content in {"first": "epochs: 3", "typo": text, "last": "epochs: 4"}.items():
+        (tmp_path / f"{name}.yaml").write_text(content + "\n")
+    files = [word for name in ("first", "typo", "last") for word in ("--config", str(tmp_path / f"{name}.yaml"))]
+    with pytest.raises(UserError, match=rf"typo\.yaml: .*({text.split(': ')[0]}|parsing)"):
+        parse(["a.jpg", "-o", "x", *files])
 
 
 def test_help_shows_examples_and_settings(capsys):
@@ -134,5 +137,5 @@ def test_what_this_machine_cannot_do_is_said_before_the_work(tmp_path, option):
 
 def test_a_config_that_is_no_text_is_named(tmp_path):
     (tmp_path / "b.yaml").write_bytes(bytes(range(256)))
-    with pytest.raises(UserError, match="--config is no text"):
+    with pytest.raises(UserError, match="b.yaml is no text"):
         parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "b.yaml")])

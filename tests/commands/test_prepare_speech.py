@@ -95,3 +95,9 @@ def test_synchronising_asks_karras_and_voca_and_no_loudness(monkeypatch, tmp_pat
     assert asked["tracker"].measure(None) == (0, {"models": ["karras", "voca"]}) and asked["least"] is None
     assert run("--speech", "videos", str(tmp_path), "-o", str(tmp_path / "c")) == 0
     assert asked["tracker"].measure is None and asked["least"] == 0.2
+
+
+@pytest.mark.parametrize("arguments", [["--speech", "--help"], ["--help", "--speech", "videos"]])
+def test_help_of_speech_is_shown_wherever_it_is_asked_for(arguments, capsys):
+    assert run(*arguments) == 0
+    assert "talkinghead prepare --speech vocaset VOCASET" in capsys.readouterr().out

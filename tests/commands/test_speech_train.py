@@ -75,6 +75,9 @@ def test_karras_run_reports_what_another_emotion_changes(tmp_path, corpus, caplo
 def test_wrong_settings_are_refused_in_a_sentence(tmp_path, corpus):
     with pytest.raises(UserError, match="speech-train:"):
         main(options(tmp_path, corpus, 4, model__depth=3))
+    (tmp_path / "typo.yaml").write_text("run: {stepz: 3}\n")
+    with pytest.raises(UserError, match=r"typo\.yaml: .*stepz"):
+        main([*options(tmp_path, corpus, 4), "--config", str(tmp_path / "typo.yaml")])
     with pytest.raises(UserError, match="no speech corpus"):
         main(options(tmp_path, tmp_path / "nowhere", 4))
 

@@ -7,11 +7,17 @@ import pytest
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.strategies import DDPStrategy
+from talking_corpus import make_corpus
 
 from talkinghead.commands import first_step, meta_train, speech_train
 from talkinghead.commands.trainer import make_trainer, open_folder
 from talkinghead.data.synthetic import write_drawn_shards
 from talkinghead.errors import UserError
+
+SMALL = [
+    "--model.portrait.size=32", "--model.portrait.min_channels=8", "--model.portrait.max_channels=16",
+    "--model.portrait.embedding_dim=16", "--model.portrait.embedder_blocks=5", "--model.perceptual=offline",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,23 @@ def test_numbers_of_data_and_model_are_looked_at_too(tmp_path, option):
     with pytest.raises(UserError, match=option.split("=")[0]):
         meta_train.main([f"--run.folder={tmp_path / 'run'}", f"--data.shards={tmp_path / 'shards'}", f"--{option}"])
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("option", ["precision", "accelerator"])
+def test_a_run_that_this_machine_cannot_compute_leaves_its_folder_as_it_was(tmp_path, option):
+    write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
+    corpus = make_corpus(tmp_path / "corpus")
+    places = [f"--run.folder={tmp_path / 'run'}", f"--run.{option}=abacus"]
+    head = [f"--data.shards={tmp_path / 'shards'}", "--data.shots=2", *SMALL]
+    voice = ["--model=PhamRecipe", "--model.hidden=8", "--model.layers=1", f"--data.corpora=[{corpus}]"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("of an earlier run")
+    for command, options in ((meta_train, head), (speech_train, voice)):
+        with pytest.raises(UserError, match="'abacus'"):
+            command.main([*places, *options])
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["config.yaml"]
+    assert (tmp_path / "run" / "config.yaml").read_text() == "of an earlier run"
 
 
 def test_a_damaged_checkpoint_is_named_and_kept(tmp_path):

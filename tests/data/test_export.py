@@ -107,7 +107,9 @@ def test_what_is_no_arkit_csv_is_named(tmp_path, text, problem):
 
 
 def test_a_missing_csv_is_named(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(
+        UserError, match=r"none\.csv: it cannot be read \(No such file or directory\); give an ARKit CSV"
+    ):
         read_arkit_csv(tmp_path / "none.csv")
 
 

@@ -72,6 +72,8 @@ def test_a_photo_without_a_face_is_named_or_left_out(anna, tmp_path):
     empty = tmp_path / "wall.png"
     write_image(empty, np.full((200, 200, 3), 90, np.uint8))
     with pytest.raises(UserError, match=r"wall\.png: no face was found .* --allow-no-face"):
+        read([anna, empty], allow=Allow())
+    with pytest.raises(UserError, match=r"wall\.png: no face was found .*; take another or leave it out$"):
         read([anna, empty])
     assert len(read([anna, empty], allow=Allow(no_face=True))) == 3
     with pytest.raises(UserError, match="no photo shows a face"):
@@ -81,7 +83,8 @@ def test_a_photo_without_a_face_is_named_or_left_out(anna, tmp_path):
 def test_all_bad_photos_are_named_at_once(tmp_path):
     for name in ("a.png", "b.png"):
         write_image(tmp_path / name, np.full((200, 200, 3), 90, np.uint8))
-    with pytest.raises(UserError, match=r"a\.png: no face .*; .*b\.png: no face"):
+    (tmp_path / "c.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.png: no face .*; .*b\.png: no face.*; .*c\.png: the file is empty"):
         read([tmp_path])
 
 
@@ -92,6 +95,8 @@ def test_two_people_in_a_photo_are_refused_or_the_larger_is_taken(tmp_path):
     picture[60:260, 320:] = small
     write_image(tmp_path / "both.png", picture)
     with pytest.raises(UserError, match=r"both\.png: 2 faces were found; .* --allow-several-faces"):
+        read([tmp_path / "both.png"], allow=Allow())
+    with pytest.raises(UserError, match=r"both\.png: 2 faces were found; crop it to one person$"):
         read([tmp_path / "both.png"])
     photos = read([tmp_path / "both.png"], allow=Allow(several_faces=True))
     assert np.abs(photos.landmarks[0] - draw_person(1, size=SIZE)[1]).mean() < 0.03
@@ -107,8 +112,10 @@ def test_faces_in_the_background_do_not_count(tmp_path):
 def test_somebody_else_among_the_photos_is_named(anna, tmp_path, monkeypatch):
     stranger, _ = write_photo(tmp_path, "bob.png", 2)
     monkeypatch.setattr(module, "STRANGER_DISTANCE", 0.3)  # drawn people are more alike than real ones
-    with pytest.raises(UserError, match=r"somebody else is in: .*bob\.png \(0\.\d\d\), an identity distance"):
+    with pytest.raises(UserError, match=r"somebody else is in: .*bob\.png \(0\.\d\d\), an .*; leave such photos out$"):
         read([anna, stranger])
+    with pytest.raises(UserError, match=r"leave such photos out, or give --allow-strangers$"):
+        read([anna, stranger], allow=Allow())
     assert len(read([anna, stranger], allow=Allow(strangers=True))) == 4
 
 

@@ -243,7 +243,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, clips):
     (tmp_path / "thesis.doc").write_text("precious")
     with pytest.raises(UserError, match=r"holds other things \(thesis\.doc\)"):
         prepare(clips, tmp_path, workers=0)
-    with pytest.raises(UserError, match="holds other things"):
+    with pytest.raises(UserError, match=r"thesis\.doc is a file; give a new folder"):
         prepare(clips, tmp_path / "thesis.doc", workers=0)
     assert (tmp_path / "thesis.doc").read_text() == "precious"
 

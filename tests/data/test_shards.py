@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from talkinghead.data.shards import INDEX, Shards, Track, write_shards
+from talkinghead.data.shards import INDEX, TRACKS, Shards, Track, write_shards
 from talkinghead.data.synthetic import drawn_track, write_drawn_shards
 from talkinghead.errors import UserError
 
@@ -122,6 +122,22 @@ def test_a_damaged_index_is_refused(tmp_path):
         (tmp_path / "shards" / INDEX).write_text(text)
         with pytest.raises(UserError, match="index is damaged"):
             Shards(tmp_path / "shards")
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '[{"identity": "anna"}]'])
+def test_a_damaged_list_of_tracks_is_refused(tmp_path, text):
+    write_drawn_shards(tmp_path / "shards", people=1)
+    (tmp_path / "shards" / TRACKS).write_text(text)
+    with pytest.raises(UserError, match="index is damaged"):
+        Shards(tmp_path / "shards")
+
+
+def test_a_shard_of_garbage_is_named(tmp_path):
+    write_drawn_shards(tmp_path / "shards", people=1)
+    chunk = tmp_path / "shards" / "chunk-0-0.bin"
+    chunk.write_bytes(b"\xff" * chunk.stat().st_size)
+    with pytest.raises(UserError, match="shards: track 0 is damaged .*; run `talkinghead prepare` again"):
+        Shards(tmp_path / "shards")[0]
 
 
 def test_a_shard_that_is_cut_off_or_missing_is_named(tmp_path):

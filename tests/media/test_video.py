@@ -141,6 +141,7 @@ def write_sound(path: Path, seconds: float = 1.0) -> Path:
     ("make", "message"),
     [
         (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_text("not a video"), "not a media file"),
         (lambda path: write_sound(path.with_suffix(".wav")).rename(path), "no video stream"),

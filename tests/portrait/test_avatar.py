@@ -156,6 +156,15 @@ def test_files_that_are_no_avatars_are_refused(saved, tmp_path):
             path, tmp_path / "c", change=lambda t: t.update(adain_params=torch.zeros(1, 3))
         ),
         "which this version does not know": rewrite(path, tmp_path / "d", portrait=json.dumps({"colour": "red"})),
+        "f holds the landmarks of 0 photos; make the avatar again": rewrite(
+            path, tmp_path / "f", change=lambda t: t.update(source_landmarks=torch.zeros(0, 68, 2))
+        ),
+        "g: 1 of the 408 values of source_landmarks are not finite; make": rewrite(
+            path, tmp_path / "g", change=lambda t: t["source_landmarks"][0, 0, 0].fill_(torch.nan)
+        ),
+        "h: 2 of the .* values of generator.last.weight are not finite": rewrite(
+            path, tmp_path / "h", change=lambda t: t["generator.last.weight"].view(-1)[:2].fill_(torch.inf)
+        ),
     }
     (tmp_path / "e").write_bytes(b"import os")
     cases["not a readable safetensors file"] = tmp_path / "e"

@@ -79,6 +79,8 @@ def test_existing_head_is_not_overwritten(head, tmp_path):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nothing\.safetensors does not exist"):
         FewShotHead.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be used: .*Is a directory"):
+        FewShotHead.load(tmp_path)
 
 
 def test_file_of_another_format_is_refused(tmp_path):
