@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
-from talkinghead.commands.trainer import make_trainer, open_folder, refuse_low
+from talkinghead.commands.trainer import make_trainer, open_folder
+from talkinghead.errors import refuse_low
 
 if TYPE_CHECKING:
     from talkinghead.data.episodes import EpisodeData
@@ -59,7 +60,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         every = {"save_every": 1, "sheet_every": 1, "log_every": 0}
-        refuse_low("run", vars(self), steps=1, devices=1, validation_episodes=1, threads=0, seed=0, **every)
+        refuse_low(vars(self), group="run.", steps=1, devices=1, validation_episodes=1, threads=0, seed=0, **every)
 
 
 def main(argv: list[str]) -> None:
@@ -77,8 +78,6 @@ def main(argv: list[str]) -> None:
     with refusals("meta-train"):
         settings = parser.parse_args(argv)
     run = RunConfig(**settings.run.as_dict())
-    refuse_low("data", vars(settings.data), shots=1, batch_size=1, workers=0)
-    refuse_low("model", vars(settings.model), generator_lr=0, discriminator_lr=0, columns_lr=0)
     _prepare_process(run)
     made = parser.instantiate(settings)
     train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), plain_recipe(settings))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands import config_parser, first_step, plain_recipe, refusals
-from talkinghead.commands.trainer import make_trainer, open_folder, refuse_low
-from talkinghead.errors import UserError
+from talkinghead.commands.trainer import make_trainer, open_folder
+from talkinghead.errors import UserError, refuse_low
 
 if TYPE_CHECKING:
     from talkinghead.speech.training import Recipe
@@ -50,7 +50,7 @@ class RunConfig:
     """Of the initial weights and of the batches."""
 
     def __post_init__(self) -> None:
-        refuse_low("run", vars(self), steps=1, save_every=1, show_every=1, log_every=0, threads=0, seed=0)
+        refuse_low(vars(self), group="run.", steps=1, save_every=1, show_every=1, log_every=0, threads=0, seed=0)
 
 
 @dataclass(frozen=True)

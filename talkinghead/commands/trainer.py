@@ -1,10 +1,10 @@
 """The Lightning trainer of the commands that learn."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from talkinghead.errors import UserError
 
@@ -24,13 +24,6 @@ class Run(Protocol):
     def accelerator(self) -> str: ...
     @property
     def log_every(self) -> int: ...
-
-
-def refuse_low(group: str, values: Mapping[str, Any], **least: float) -> None:
-    """Raise UserError if a setting of a group is lower than it may be: `refuse_low("run", vars(run), steps=1)`."""
-    for name, lowest in least.items():
-        if values[name] < lowest:
-            raise UserError(f"{group}.{name} is {values[name]}; it must be {lowest} or more.")
 
 
 def open_folder(folder: Path, settings: str) -> None:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugmentation
 from talkinghead.data.shards import Shards, Track
-from talkinghead.errors import UserError
+from talkinghead.errors import UserError, refuse_low
 from talkinghead.face.draw import draw_many
 from talkinghead.face.warp import nearest_source, warp_photo
 from talkinghead.media.image import frame_to_tensor, resize
@@ -189,6 +189,9 @@ class EpisodeData(LightningDataModule):
         min_confidence: of a frame's landmarks.
         cache_gib: memory for decoded frames in each worker, GiB.
         warped_photo: warp a source frame to the target's landmarks; as the model has it (set by the command).
+
+    Raises:
+        UserError: if a number is too low, or no track has enough usable frames.
     """
 
     def __init__(
@@ -208,6 +211,7 @@ class EpisodeData(LightningDataModule):
         warped_photo: bool = False,
     ):
         super().__init__()
+        refuse_low(locals(), shots=1, batch_size=1, size=16, seed=0, workers=0)
         self.batch_size, self.workers = batch_size, workers
         common = {
             "shots": shots,

@@ -123,7 +123,13 @@ class FineTuning(LightningModule):
         optimiser = self.optimizers()[0]  # type: ignore[index]
         self.discriminator.requires_grad_(False)
         drawn = batch["landmark_image"]
-        fake = self.generator(drawn, self.adain_params.expand(len(drawn), -1), batch.get("warped_photo"))
+        before, after = (int(self.config.painted_alone * len(drawn) * step) for step in (self.step, self.step + 1))
+        fake = self.generator(
+            drawn,
+            self.adain_params.expand(len(drawn), -1),
+            batch.get("warped_photo"),
+            painted_alone=after - before,  # of one photo, every so many steps
+        )
         terms = {"content": self.content(fake, batch["frame"], batch["landmarks"])}
         if self._is_judged:
             terms |= adversarial_terms(self.discriminator, fake, batch["frame"], drawn)

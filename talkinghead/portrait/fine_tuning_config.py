@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from talkinghead.data.augment import AugmentConfig
-from talkinghead.errors import UserError
+from talkinghead.errors import UserError, refuse_low
 from talkinghead.portrait.losses import LossWeights
 
 
@@ -47,6 +47,8 @@ class FineTuningConfig:
     Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and with
     the root of the number of photos, because more photos show more of the face.
     """
+    painted_alone: float = 0.0
+    """Share of the photos drawn without the warped photo showing through, 0..1, where the head takes one."""
     loss_weights: LossWeights = field(
         default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0)
     )
@@ -63,17 +65,15 @@ class FineTuningConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "least_steps", "batch_size", "discriminator_steps", "patience"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"{name} is {getattr(self, name)}; it must be at least 1 (steps 0 switches fine-tuning off)"
-                )
-        if self.steps is not None and self.steps < 0:
-            raise UserError(f"steps is {self.steps}; it must be 0 or more")
+        refuse_low(
+            vars(self), epochs=1, least_steps=1, batch_size=1, patience=1, discriminator_steps=1, hold_out=0, seed=0
+        )
+        if self.steps is not None:
+            refuse_low(vars(self), steps=0)
         for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
-        for name in ("ema", "pull", "decay"):
+        for name in ("ema", "pull", "decay", "painted_alone"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
 

@@ -16,7 +16,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from talkinghead.data.episodes import Episode
-from talkinghead.errors import UserError
+from talkinghead.errors import UserError, refuse_low
 from talkinghead.portrait.adam import AdamWithoutMomentum
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
@@ -56,7 +56,7 @@ class MetaLearning(LightningModule):
             warped photo: the mask is ignored there, and painting learns even where the mask would rather not paint.
 
     Raises:
-        UserError: if that share is none.
+        UserError: if a number is out of range.
 
     References:
         Zakharov et al. 2019, section 3.2 and 4: 5e-5 and 2e-4, two discriminator steps; beta1 0, eps and EMA as in
@@ -85,13 +85,22 @@ class MetaLearning(LightningModule):
         painted_alone: float = 0.0,
     ):
         super().__init__()
+        refuse_low(
+            locals(),
+            generator_lr=0,
+            discriminator_lr=0,
+            columns_lr=0,
+            discriminator_steps=0,
+            warm_up=0,
+            painted_alone=0,
+        )
         self.automatic_optimization = False
         self.portrait, self.loss_weights = portrait, loss_weights
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.columns_lr = columns_lr or discriminator_lr
         self.discriminator_steps, self.ema, self.clip = discriminator_steps, ema, clip
         self.warm_up, self.decay_from, self.decay_to = warm_up, decay_from, decay_to
-        if not 0 <= painted_alone <= 1:
+        if painted_alone > 1:
             raise UserError(f"painted_alone is {painted_alone}; it is a share of the batch, 0..1")
         self.painted_alone = painted_alone
         self.head = FewShotHead(portrait)

@@ -184,8 +184,10 @@ def test_holding_out_all_photos_is_refused(head):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"seed": -1}, "seed is -1; it must be 0 or more"),
+        ({"painted_alone": float("nan")}, "painted_alone is nan"),
         ({"steps": -1}, "steps is -1; it must be 0 or more"),
         ({"generator_lr": 0.0}, "generator_lr is 0.0; it must be greater than 0"),
         ({"ema": 1.5}, r"ema is 1.5; it must lie in 0\.\.1"),
