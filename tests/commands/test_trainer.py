@@ -58,11 +58,11 @@ def test_numbers_that_are_too_low_are_named(config, name, value):
 
 
 @pytest.mark.parametrize(
-    "option", ["data.batch_size=0", "data.shots=0", "data.workers=-1", "model.generator_lr=-1", "data.seed=-1"]
+    "option", ["data.batch_size=0", "data.shots=0", "data.workers=-1", "model.generator_lr=-1.0", "data.seed=-1"]
 )
 def test_numbers_of_data_and_model_are_looked_at_too(tmp_path, option):
     write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
-    with pytest.raises(UserError, match=option.split(".")[1].replace("=", " is ")):
+    with pytest.raises(UserError, match=option.partition(".")[2].replace("=", " is ")):
         meta_train.main([f"--run.folder={tmp_path / 'run'}", f"--data.shards={tmp_path / 'shards'}", f"--{option}"])
     assert not (tmp_path / "run").exists()
 
