@@ -129,7 +129,7 @@ def refuse_other_kinds(argv: list[str]) -> None:
         kind = value if has_value else following
         if name == "--speech" and kind not in set(Kind):
             raise UserError(
-                f"--speech is followed by {kind!r}; give {', '.join(Kind)} (talkinghead prepare --speech --help says more)."
+                f"--speech is followed by {kind!r}; give {', '.join(Kind)} (see talkinghead prepare --speech --help)."
             )
 
 
