@@ -27,6 +27,8 @@ talkinghead prepare clips -o shards --identities people.csv
 
 talkinghead prepare --speech videos footage -o corpora/talkers      (what speech-train reads)
 
+talkinghead prepare --speech --help      (the options of that)
+
 Who a clip shows is taken from VoxCeleb's idNNNNN folder, else from the top folder, or from a CSV with the columns path
 and identity. A run that was stopped goes on when the same command is given again.
 """

@@ -106,8 +106,31 @@ JUDGES = ("karras", "voca")
 
 
 def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name; --help is never taken for a kind of source."""
-    run_command(prepare, ["--help"] if "--help" in argv else argv, epilog=_EPILOG)
+    """Run the command with the arguments that follow its name; --help is answered also where a kind is due.
+
+    Raises:
+        UserError: if no kind that there is follows --speech.
+    """
+    if "--help" in argv:
+        argv = ["--help"]
+    else:
+        refuse_other_kinds(argv)
+    run_command(prepare, argv, epilog=_EPILOG)
+
+
+def refuse_other_kinds(argv: list[str]) -> None:
+    """See that --speech is followed by a kind.
+
+    Raises:
+        UserError: if it is not.
+    """
+    for option, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, has_value, value = option.partition("=")
+        kind = value if has_value else following
+        if name == "--speech" and kind not in set(Kind):
+            raise UserError(
+                f"--speech is followed by {kind!r}; give {', '.join(Kind)} (see talkinghead prepare --speech --help)."
+            )
 
 
 def find(

@@ -44,6 +44,8 @@ talkinghead speak voice.wav -o head.mp4 --model voca --identity 1.5,-1 --pose 20
 talkinghead speak voice.wav --avatar a.avatar.safetensors -o a.mp4 --reference interview.mp4
 
 ffmpeg -i voice.wav -f s16le -ac 1 -ar 16000 - | talkinghead speak - --live --avatar a.avatar.safetensors -o live.mp4
+
+talkinghead speak mic --live -o window --identity 1.5,-1 --pose 20,0,0
 """
 
 
@@ -112,9 +114,18 @@ def speak(
         raise UserError("--avatar and --mesh exclude each other; leave one out.")
     if avatar is not None and identity is not None:
         raise UserError("--avatar and --identity exclude each other: an avatar has its own shape; leave one out.")
+    modes, held, shut = numbers("--identity", identity), turn(pose), numbers("--blinks", blinks)
     if live:
-        if any(option is not None for option in (pose, blinks, identity)):
-            raise UserError("--pose, --blinks and --identity do not go with --live; leave them out.")
+        unheard = {
+            "--emotion": emotion,
+            "--style": style,
+            "--reference": reference,
+            "--save-motion": save_motion,
+            "--save-voice": save_voice,
+            "--tts-command": tts_command,
+        }
+        if given := [name for name, value in unheard.items() if value is not None]:
+            raise UserError(f"--live does not take {', '.join(given)}; leave that out.")
         from talkinghead.commands.speak_live import speak_live
 
         speak_live(
@@ -122,7 +133,11 @@ def speak(
             output,
             model=model or "pham",
             avatar=avatar,
+            mesh=mesh,
+            identity=modes,
             still=still,
+            pose=held,
+            blinks=shut,
             seed=seed,
             strength=strength,
             rate=rate,
@@ -143,7 +158,6 @@ def speak(
     from talkinghead.speech.head_motion import edited
     from talkinghead.speech.heads import join, with_blendshapes
 
-    modes, held, shut = numbers("--identity", identity), turn(pose), numbers("--blinks", blinks)
     speaker = load_model(model or "karras")
     where = best_device(device)
     with heard(voice, command=tts_command, language=language, keep=save_voice, overwrite=overwrite) as said:

@@ -17,6 +17,7 @@ from talkinghead.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from talkinghead.face.rig import Rig
     from talkinghead.motion import Motion
     from talkinghead.speech.live import LiveSound
 
@@ -35,7 +36,11 @@ def speak_live(
     *,
     model: str,
     avatar: Path | None,
+    mesh: Path | None,
+    identity: "np.ndarray | None",
     still: bool,
+    pose: "np.ndarray | None",
+    blinks: "np.ndarray | None",
     seed: int,
     strength: float,
     rate: int,
@@ -47,11 +52,12 @@ def speak_live(
     """Stream until the sound ends or the user interrupts, then say how late the frames were.
 
     Raises:
-        UserError: if the sound is neither - nor mic, the output is none of -, window and an .mp4, or a part is missing.
+        UserError: if the sound is neither - nor mic, the output is none of -, window and an .mp4, or a part is missing,
+            or the mesh has another topology than the model's or fewer identity modes than numbers.
     """
     import numpy as np
 
-    from talkinghead.face.rig import default_rig
+    from talkinghead.speech.heads import speaking_rig
     from talkinghead.speech.live import LiveFace, LiveSound
     from talkinghead.speech.model import PhamModel
 
@@ -59,8 +65,9 @@ def speak_live(
     hearing = load_model(model)
     if not isinstance(hearing, PhamModel):
         raise UserError(f"--live needs a pham model, and {model} is {hearing.kind}, which hears the future.")
-    face = LiveFace(hearing, default_rig(), rate=rate, fps=fps, still=still, seed=seed, strength=strength)
-    paint = painter(avatar, size=size, device=device)
+    rig, shut = speaking_rig(mesh=mesh, identity=identity), None if blinks is None else blinks.tolist()
+    face = LiveFace(hearing, rig, rate=rate, fps=fps, still=still, seed=seed, strength=strength, pose=pose, blinks=shut)
+    paint = painter(avatar, rig, size=size, device=device)
     sound = LiveSound(rate)
     late: list[float] = []
     with ExitStack() as stack:
@@ -139,11 +146,8 @@ def _from_microphone(rate: int, samples: int) -> "Iterator[np.ndarray]":
     return heard()
 
 
-def painter(avatar: Path | None, *, size: int, device: str) -> "Callable[[Motion], Iterator[np.ndarray]]":
-    """What makes frames of motion: the avatar, or the shaded head."""
-    from talkinghead.face.rig import default_rig
-
-    rig = default_rig()
+def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Callable[[Motion], Iterator[np.ndarray]]":
+    """What makes frames of the rig's motion: the avatar, or the shaded head."""
     if avatar is None:
         from talkinghead.face.shade import rig_colours
         from talkinghead.speech.mesh_clip import mesh_frames, mesh_view

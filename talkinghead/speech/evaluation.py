@@ -14,6 +14,7 @@ from talkinghead.speech.metrics import (
     lip_distance,
     lip_vertex_error,
     mouth_opening_difference,
+    opening_spread,
     r_squared,
     rmse,
     upper_face_deviation,
@@ -34,6 +35,7 @@ COLUMNS = {
     "landmark_mm": "landmarks, mm",
     "velocity": "velocity corr.",
     "opening": "opening corr.",
+    "spread": "spread of opening",
     "rmse_mm": "RMSE, mm",
 }
 """Metric -> heading."""
@@ -218,6 +220,7 @@ def _figures(predicted: np.ndarray, truth: np.ndarray, track: Track, rig: Rig) -
         "mod_mm": 1e3 * mouth_opening_difference(*openings),
         "landmark_mm": 1e3 * landmark_error(predicted, truth, rig),
         "velocity": velocity_correlation(*openings),
+        "spread": opening_spread(*openings),
         "opening": float(np.corrcoef(*openings)[0, 1]) if min(one.std() for one in openings) > 1e-9 else 0.0,
     }
 

@@ -122,6 +122,7 @@ def edited(
     *,
     pose: Float[np.ndarray, "*t 3"] | None = None,
     blinks: Sequence[float] | None = None,
+    first: int = 0,
 ) -> HeadMotion:
     """The head held otherwise, or with other blinks.
 
@@ -131,6 +132,7 @@ def edited(
         pose: added to the movement: yaw, pitch, roll, radians, for all frames or for each.
         blinks: seconds at which the lids begin to fall, in place of the head's own blinks; they fall, stay and rise at
             a steady pace. None keeps those it has.
+        first: number of the first frame, which `blinks` count from: parts edited one after the other are the whole.
 
     References:
         Cudeiro et al. 2019, section 6 (pose and blinks of a mesh that speaks are edited afterwards).
@@ -138,7 +140,7 @@ def edited(
     if pose is not None:
         head = replace(head, pose=(head.pose + np.asarray(pose)).astype(np.float32))
     if blinks is not None:
-        since = np.arange(len(head))[:, None] / float(fps) - np.asarray(blinks, np.float64)[None]
+        since = (first + np.arange(len(head)))[:, None] / float(fps) - np.asarray(blinks, np.float64)[None]
         head = replace(head, blink=_trapezoid(since).max(1, initial=0).astype(np.float32))
     return head
 

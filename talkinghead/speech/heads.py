@@ -1,5 +1,6 @@
 """Whose head speaks: the model's own, another shape of it, or another rig."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def join(
 
     Raises:
         UserError: if the mesh has another topology than the model, or is a rig of another topology and the model gives
-            no blendshapes, or there are fewer identity modes than numbers.
+            no blendshapes, or has no expressions of their names, or there are fewer identity modes than numbers.
     """
     rig = default_rig()
     rest = rig.neutral if model.template is None else model.template
@@ -51,7 +52,7 @@ def join(
     elif mesh.suffix.lower() in MESH_SUFFIXES:
         shape = read_shape(mesh, len(rest))
     else:
-        rig = Rig.load(mesh)
+        rig = Rig.load(mesh) if spoken.blendshapes is None else load_moved_by(mesh, spoken.names)
         shape = rig.neutral
         if spoken.blendshapes is None and len(shape) != len(rest):
             raise UserError(f"{mesh} is moved by blendshapes, which --model {model.kind} does not give; try pham.")
@@ -67,6 +68,39 @@ def join(
     if spoken.vertices is not None:
         spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
     return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
+
+
+def speaking_rig(*, mesh: Path | None = None, identity: Float[np.ndarray, " n"] | None = None) -> Rig:
+    """The rig that blendshapes move, before any are known: as `join` would choose it.
+
+    Args:
+        mesh: an .obj or .ply of the default rig's topology, or a rig; None for the default rig.
+        identity: standard deviations of its first identity modes, which are added to the resting face.
+
+    Raises:
+        UserError: if the mesh has another topology, or the rig none of the expressions or fewer identity modes than
+            numbers.
+    """
+    rig = default_rig()
+    if mesh is not None and mesh.suffix.lower() in MESH_SUFFIXES:
+        rig = replace(rig, neutral=read_shape(mesh, len(rig.neutral)))
+    elif mesh is not None:
+        rig = load_moved_by(mesh, rig.expression_names)
+    return rig if identity is None else replace(rig, neutral=rig.neutral + identity_offsets(rig, identity))
+
+
+def load_moved_by(path: Path, names: Sequence[str]) -> Rig:
+    """A rig that has expressions of these names.
+
+    Raises:
+        UserError: if the file cannot be read, or it has none of them.
+    """
+    rig = Rig.load(path)
+    if not set(names) & set(rig.expression_names):
+        raise UserError(
+            f"{path} has no expression named like those of the model, {names[0]} for one; try karras or voca."
+        )
+    return rig
 
 
 def identity_offsets(rig: Rig, identity: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "v 3"]:

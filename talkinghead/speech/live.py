@@ -1,7 +1,7 @@
 """Speech as it comes -> a moving face, a frame as soon as its sound is there (Pham's model)."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +9,7 @@ import soxr
 import torch
 from jaxtyping import Float
 
+from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.face.rig import Rig
 from talkinghead.motion import Motion
 from talkinghead.speech import head_motion
@@ -41,6 +42,8 @@ class LiveFace:
         still: bool = False,
         seed: int = 0,
         strength: float = 1.0,
+        pose: Float[np.ndarray, " 3"] | None = None,
+        blinks: Sequence[float] | None = None,
     ) -> None:
         """Start with silence behind.
 
@@ -52,8 +55,11 @@ class LiveFace:
             still: no head movement, no blinks.
             seed: of the head movement.
             strength: expressions are made this many times larger.
+            pose: added to the head's: yaw, pitch, roll, radians.
+            blinks: seconds from the start at which the lids begin to fall, in place of those that are made up.
         """
         self.rig, self.fps, self.still, self.seed, self.strength = rig, fps, still, seed, strength
+        self.pose, self.blinks = pose, blinks
         self.frames = 0
         self._stream = model.stream(fps)
         self._resampler = soxr.ResampleStream(rate, PHAM_RATE, 1, quality=RESAMPLING) if rate != PHAM_RATE else None
@@ -76,8 +82,9 @@ class LiveFace:
         if not found:
             return None
         rotation, expressions = (np.stack(part) for part in zip(*found, strict=True))
-        spoken = SpeechMotion(self.fps, blendshapes=expressions, names=self.rig.expression_names)
+        spoken = SpeechMotion(self.fps, blendshapes=expressions, names=RIG_NAMES)
         head = self._head(len(found), from_quaternion(torch.from_numpy(rotation)).numpy())
+        head = head_motion.edited(head, self.fps, pose=self.pose, blinks=self.blinks, first=self.frames)
         self.frames += len(found)
         return speak_motion(spoken, head, self.rig, strength=self.strength)
 

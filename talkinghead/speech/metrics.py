@@ -45,6 +45,12 @@ def mouth_opening_difference(predicted: Float[np.ndarray, " t"], truth: Float[np
     return float(np.abs(predicted - truth).mean())
 
 
+def opening_spread(predicted: Float[np.ndarray, " t"], truth: Float[np.ndarray, " t"]) -> float:
+    """How much the mouth opens and shuts over how much it does in truth: 1 as much, 0 not; NaN if truth is still."""
+    spread = truth.std()
+    return float(predicted.std() / spread) if spread > 1e-9 else float("nan")
+
+
 def r_squared(predicted: Float[np.ndarray, "t ..."], truth: Float[np.ndarray, "t ..."]) -> float:
     """Share of the variance of truth that is predicted: 1 is perfect, 0 is no better than the true mean."""
     spread = ((truth - truth.mean(0)) ** 2).sum()

@@ -67,8 +67,20 @@ def test_each_kind_says_what_it_needs(tmp_path, capsys, kind, message):
 def test_mistakes_are_said_in_a_sentence(tmp_path, capsys):
     assert run("--speech", "facegood", str(tmp_path / "absent"), "-o", str(tmp_path / "c")) == 2
     assert "there is no such folder" in capsys.readouterr().err
-    assert run("--speech", "hdtf", str(tmp_path), "-o", str(tmp_path / "c")) == 2
-    assert "hdtf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--speech", "hdtf", "in"], ["--speech=hdtf"], ["in", "--speech"], ["--speech="]])
+def test_a_kind_that_is_missing_or_unknown_is_said_in_one_line(capsys, options):
+    assert run("-o", "c", *options) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --speech is followed by") and len(said.splitlines()) == 1
+    assert "videos, facegood, vocaset, biwi, ravdess, sounds" in said and "prepare --speech --help" in said
+
+
+@pytest.mark.parametrize("options", [["--speech", "--help"], ["--help", "--speech"], ["--speech", "videos", "--help"]])
+def test_help_needs_no_kind(capsys, options):
+    assert run(*options) == 0
+    assert "--synchronise" in capsys.readouterr().out
 
 
 def test_sounds_are_said_by_a_model_that_ships(tmp_path):

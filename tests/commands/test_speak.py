@@ -173,7 +173,9 @@ def test_another_shape_and_another_topology(things, tmp_path):
         (["-o", "o.mp4", "--pose", "100,0,0"], "within 90"),
         (["-o", "o.mp4", "--blinks", "1,nan"], "--blinks is '1,nan'"),
         (["-o", "o.mp4", "--model", "{tetra}", "--blinks", "1"], "leave --blinks out"),
-        (["-o", "o.mp4", "--live", "--pose", "1,0,0"], "do not go with --live"),
+        (["-o", "o.mp4", "--live", "--emotion", "0", "--style", "1"], "--live does not take --emotion, --style; leave"),
+        (["-o", "o.mp4", "--live", "--reference", "a.mp4"], "--live does not take --reference"),
+        (["-o", "o.mp4", "--live", "--pose", "100,0,0"], "within 90"),
         (["-o", "o.mp4", "--model", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
         (["-o", "o.mp4", "--model", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),
         (["-o", "{voice}", "--model", "{karras}", "--overwrite"], "ends in .mp4"),
@@ -246,6 +248,30 @@ def test_live_sound_becomes_a_clip(things, tmp_path, monkeypatch, caplog, person
         assert speak("-", "--live", "-o", tmp_path / "live.mp4", *options) == 0
     assert probe(tmp_path / "live.mp4").has_sound and probe(tmp_path / "live.mp4").frames == 12
     assert "33 ms of sound" in caplog.text
+
+
+def test_live_heads_are_edited(things, tmp_path, monkeypatch):
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(speak_live, "open_sink", lambda *_, **__: shown.append)
+    options = ["--live", "-o", "-", "--model", things / "pham.speech.safetensors", "--size", 48, "--still"]
+    rig = default_rig()
+    big = ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in rig.neutral * [0.6, 1, 1]]
+    (tmp_path / "thin.obj").write_text("\n".join([*big, "f 1 2 3"]))
+    clips = {}
+    for name, edits in {
+        "plain": [],
+        "turned": ["--pose", "40,0,0"],
+        "blinking": ["--blinks", "0.1"],
+        "another": ["--identity", "3,-3"],
+        "thin": ["--mesh", tmp_path / "thin.obj"],
+    }.items():
+        shown.clear()
+        monkeypatch.setattr(sys, "stdin", Stdin(0.4))
+        assert speak("-", *options, *edits) == 0
+        clips[name] = np.stack(shown).astype(float)
+    away = {name: np.abs(clip - clips["plain"]).mean((1, 2, 3)) for name, clip in clips.items()}
+    assert all((away[name] > 1).all() for name in ("turned", "another", "thin"))
+    assert away["blinking"][:3].max() == 0 and away["blinking"][7] > 0.1  # shut from 0.2 to 0.25 s
 
 
 def test_live_frames_on_stdout(things, tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ def test_truth_has_no_error_and_the_nearest_sound_beats_the_mean(corpus):
     assert figures["pham"]["rmse_mm, actor anna"] == 0 and figures["pham"]["rmse_mm, emotion calm"] == 0
     assert figures["nearest audio"]["lve"] < 0.5 * figures["mean face"]["lve"]
     assert figures["silent"]["velocity"] == 0
+    assert figures["pham"]["spread"] == pytest.approx(1, abs=1e-5) and figures["silent"]["spread"] < 1e-3
     assert "| pham | 0.000 |" in table(figures)
 
 

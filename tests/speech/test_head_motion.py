@@ -110,6 +110,14 @@ def test_wanted_blinks_replace_those_there_are_and_pose_is_added():
     assert np.array_equal(edited(made, FPS).pose, made.pose) and np.array_equal(edited(made, FPS).blink, made.blink)
 
 
+def test_edits_of_parts_are_those_of_the_whole():
+    whole = edited(still(40), FPS, pose=np.array([0.1, 0, 0]), blinks=[0.6])
+    parts = [edited(still(20), FPS, pose=np.array([0.1, 0, 0]), blinks=[0.6], first=first) for first in (0, 20)]
+    for name in ("pose", "blink"):
+        assert np.array_equal(getattr(whole, name), np.concatenate([getattr(part, name) for part in parts]))
+    assert parts[1].blink.max() == 1 and parts[0].blink.max() < 1
+
+
 def test_one_loudness_a_frame():
     with pytest.raises(ValueError, match="3 values of loudness for 4 frames"):
         generate(4, FPS, loudness=np.zeros(3))

@@ -12,7 +12,7 @@ from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.face.rig import Rig, default_rig, rotation_matrix
 from talkinghead.face.rig_files import save_rig
 from talkinghead.speech.head_motion import edited, still
-from talkinghead.speech.heads import identity_offsets, join
+from talkinghead.speech.heads import identity_offsets, join, speaking_rig
 from talkinghead.speech.model import PhamModel, SpeechModel, SpeechMotion, VocaModel
 from talkinghead.speech.voca2019 import VocaConfig, VocaNetwork
 
@@ -107,3 +107,26 @@ def test_a_rig_of_another_topology_needs_blendshapes(tmp_path):
     save_rig(replace(rig.at_landmarks(), name="small"), tmp_path / "small.rig.safetensors")
     with pytest.raises(UserError, match="moved by blendshapes"):
         join(spoken, still(FRAMES), voca(rig.neutral), mesh=tmp_path / "small.rig.safetensors")
+
+
+def test_a_rig_for_blendshapes_is_the_one_that_join_chooses(tmp_path):
+    rig = default_rig()
+    lines = ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in rig.neutral * 1.1]
+    (tmp_path / "big.obj").write_text("\n".join([*lines, "f 1 2 3"]))
+    modes = np.array([1.0, -2.0])
+    spoken = SpeechMotion(Fraction(30), blendshapes=np.zeros((2, 46), np.float32), names=RIG_NAMES)
+    for mesh in (None, tmp_path / "big.obj"):
+        _, joined = join(spoken, still(2), PhamModel(torch.nn.Identity(), rig="head"), mesh=mesh, identity=modes)
+        assert joined is not None
+        assert np.allclose(speaking_rig(mesh=mesh, identity=modes).neutral, joined.neutral)
+    assert speaking_rig() is rig
+
+
+def test_a_rig_without_the_models_expressions_is_refused(tmp_path):
+    rig = default_rig().at_landmarks()
+    save_rig(replace(rig, expression_names=tuple(f"mode{i}" for i in range(46))), tmp_path / "other.rig.safetensors")
+    spoken = SpeechMotion(Fraction(30), blendshapes=np.zeros((2, 46), np.float32), names=RIG_NAMES)
+    with pytest.raises(UserError, match="no expression named like"):
+        speaking_rig(mesh=tmp_path / "other.rig.safetensors")
+    with pytest.raises(UserError, match="no expression named like"):
+        join(spoken, still(2), PhamModel(torch.nn.Identity(), rig="head"), mesh=tmp_path / "other.rig.safetensors")

@@ -9,6 +9,7 @@ from talkinghead.speech.metrics import (
     lip_distance,
     lip_vertex_error,
     mouth_opening_difference,
+    opening_spread,
     r_squared,
     rmse,
     upper_face_deviation,
@@ -53,6 +54,13 @@ def test_velocity_correlation_ignores_size_and_place():
 def test_differences_have_known_values():
     assert mouth_opening_difference(np.array([1.0, 2.0]), np.array([0.0, 4.0])) == 1.5
     assert rmse(np.array([[3.0]]), np.array([[-1.0]])) == 4
+
+
+def test_a_mouth_that_moves_half_as_far_has_half_the_spread():
+    truth = np.random.default_rng(0).normal(size=50)
+    assert opening_spread(0.5 * truth + 3, truth) == pytest.approx(0.5)
+    assert opening_spread(np.ones(50), truth) == 0
+    assert np.isnan(opening_spread(truth, np.ones(50)))
 
 
 def test_landmark_error_is_the_shift_of_the_head():

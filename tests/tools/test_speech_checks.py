@@ -4,6 +4,7 @@ import re
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from talkinghead.commands import speak
 from talkinghead.face.rig import default_rig
 from talkinghead.media import speech_synthesis
 from talkinghead.media.image import read_image
-from talkinghead.media.speech_synthesis import Spoken
+from talkinghead.media.speech_synthesis import Phoneme, Spoken
 from talkinghead.speech.model import SpeechMotion
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,22 @@ def test_a_sheet_has_a_row_for_each_style(checks, tmp_path, monkeypatch):
     picture = read_image(path)
     assert path == tmp_path / "voca.png" and path.stat().st_size < MOST_BYTES
     assert picture.shape[1] == 8 * 104 + 7 * 2 and picture.shape[0] > 2 * 104 + 160
+
+
+def test_the_mouth_is_measured_in_speech_and_in_silence(checks, monkeypatch):
+    class Muttering(Speaker):
+        """Opens the mouth as wide as the sound is loud."""
+
+        def predict(self, waveform, rate, *, fps):
+            jaw = default_rig().expressions[default_rig().expression_names.index("jawOpen")]
+            loud = np.float32(0.1 + 0.4 * (np.abs(waveform).max() > 0))
+            return SpeechMotion(fps, vertices=np.repeat(default_rig().neutral[None] + loud * jaw, 60, 0))
+
+    said = Spoken(voice(2.0), RATE, phonemes=(Phoneme("a", 0.2, 0.6), Phoneme("b", 0.8, 0.9)))
+    monkeypatch.setattr(speak, "load_model", lambda kind: Muttering())
+    figures = checks.measure("voca", SimpleNamespace(slack=0.0), [said], [])
+    assert 0.9 < figures["opening in silence, mm"] < 0.5 * figures["opening in vowels, mm"]
+    assert figures["bilabials closed"] == "0 of 1"
 
 
 @pytest.mark.parametrize("card", sorted((ROOT / "talkinghead" / "weights").glob("*.md")), ids=lambda path: path.name)
