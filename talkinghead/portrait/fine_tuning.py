@@ -158,7 +158,7 @@ class FineTuning(LightningModule):
         decay = min(self.config.ema, (2 + self.step) / (11 + self.step))
         now = [*self.generator.parameters(), self.adain_params]
         if self.start is not None:
-            pull = self.config.pull * self._rate() / math.sqrt(self.photos)
+            pull = self.config.pull * self._rate() / self.photos
             for value, start in zip(now, self.start.parameters(), strict=True):
                 value.lerp_(start, pull)
         for value, mean in zip(now, self.averaged.parameters(), strict=True):

@@ -22,7 +22,7 @@ class FineTuningConfig:
 
     epochs: int = 20
     """Passes over the photos; 40 in the paper."""
-    least_steps: int = 120
+    least_steps: int = 200
     """Steps that few photos get at least; one photo would be done with in 20."""
     steps: int | None = None
     """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
@@ -41,14 +41,17 @@ class FineTuningConfig:
     """The rates fall to this fraction of themselves by the last step, along a cosine."""
     clip: float = 10.0
     """Largest gradient norm."""
-    pull: float = 0.02
+    pull: float = 0.1
     """How far each step draws the weights back to the meta-learned ones, 0..1, at the first rate and for one photo.
 
-    Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and with
-    the root of the number of photos, because more photos show more of the face.
+    Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and as
+    the number of photos grows, because more photos show more of the face.
     """
-    painted_alone: float = 0.0
-    """Share of the photos drawn without the warped photo showing through, 0..1, where the head takes one."""
+    painted_alone: float = 0.5
+    """Share of the photos that are painted without the warped photo that shows through, 0..1, where the head takes one.
+
+    There all of the face is learnt, also what the mask would leave to the photo.
+    """
     loss_weights: LossWeights = field(
         default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0)
     )

@@ -110,7 +110,7 @@ def test_tuning_is_read_from_yaml_and_steps_override_it(tmp_path):
 
 
 def test_the_table_says_how_long_a_person_was_tuned_on():
-    assert tuning_in_words(FineTuningConfig()) == "20 epochs, at least 120 steps"
+    assert tuning_in_words(FineTuningConfig()) == "20 epochs, at least 200 steps"
     assert tuning_in_words(FineTuningConfig(epochs=9, least_steps=1)) == "9 epochs, at least 1 steps"
     assert tuning_in_words(FineTuningConfig(steps=80)) == "80 steps"
 
