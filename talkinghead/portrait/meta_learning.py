@@ -16,7 +16,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from talkinghead.data.episodes import Episode
-from talkinghead.errors import UserError, refuse_low
+from talkinghead.errors import refuse_low
 from talkinghead.portrait.adam import AdamWithoutMomentum
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.discriminator import VideoColumns
@@ -52,8 +52,6 @@ class MetaLearning(LightningModule):
         warm_up: steps with the content term alone.
         decay_from: step at which the learning rates start to fall linearly.
         decay_to: step at which they reach a hundredth; 0 for never.
-        painted_alone: share of each batch, 0..1, that is shown without the photo's part, where the portrait takes a
-            warped photo: the mask is ignored there, and painting learns even where the mask would rather not paint.
 
     Raises:
         UserError: if a number is out of range.
@@ -82,27 +80,15 @@ class MetaLearning(LightningModule):
         warm_up: int = 0,
         decay_from: int = 0,
         decay_to: int = 0,
-        painted_alone: float = 0.0,
     ):
         super().__init__()
-        refuse_low(
-            locals(),
-            generator_lr=0,
-            discriminator_lr=0,
-            columns_lr=0,
-            discriminator_steps=0,
-            warm_up=0,
-            painted_alone=0,
-        )
+        refuse_low(locals(), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
         self.automatic_optimization = False
         self.portrait, self.loss_weights = portrait, loss_weights
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.columns_lr = columns_lr or discriminator_lr
         self.discriminator_steps, self.ema, self.clip = discriminator_steps, ema, clip
         self.warm_up, self.decay_from, self.decay_to = warm_up, decay_from, decay_to
-        if painted_alone > 1:
-            raise UserError(f"painted_alone is {painted_alone}; it is a share of the batch, 0..1")
-        self.painted_alone = painted_alone
         self.head = FewShotHead(portrait)
         self.columns = VideoColumns(num_videos, portrait.embedding_dim)
         self.averaged = nn.ModuleDict(
@@ -158,12 +144,8 @@ class MetaLearning(LightningModule):
         optimiser = self._optimiser(0, self.generator_lr * rate)
         self.head.discriminator.requires_grad_(False)
         embedding, each = self.head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
-        drawn = batch["target_landmark_image"]
         fake = self.head.generator(
-            drawn,
-            self.head.generator.project(embedding),
-            batch.get("warped_photo"),
-            painted_alone=round(self.painted_alone * len(drawn)),
+            batch["target_landmark_image"], self.head.generator.project(embedding), batch.get("warped_photo")
         )
         column = self.columns.table[batch["video_index"]]
         terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}

@@ -85,6 +85,15 @@ def test_frames_painted_alone_show_nothing_of_the_photo(painter):
         assert torch.allclose(frames[:2], painter(picture, params, photo)[:2], atol=1e-5)
 
 
+def test_frames_painted_alone_teach_nothing_to_the_mask(painter):
+    picture, photo = torch.randn(2, 3, 32, 32), torch.rand(2, 3, 32, 32) * 2 - 1
+    params, gradients = painter.project(torch.zeros(2, 16)), []
+    painter.last.register_full_backward_hook(lambda _, __, outputs: gradients.append(outputs[0][:, 3]))
+    painter(picture, params, photo, painted_alone=1).square().mean().backward()
+    assert not gradients[0][0].any()
+    assert gradients[0][1].any()
+
+
 def test_every_part_of_a_painter_learns(painter):
     picture, photo = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32) * 2 - 1
     assert not any(bridge.gain.any() for bridge in painter.bridges)
