@@ -63,7 +63,8 @@ def test_numbers_that_are_too_low_are_named(config, name, value):
 def test_numbers_of_data_and_model_are_looked_at_too(tmp_path, option):
     write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
     with pytest.raises(UserError, match=option.partition(".")[2].replace("=", " is ")):
-        meta_train.main([f"--run.folder={tmp_path / 'run'}", f"--data.shards={tmp_path / 'shards'}", f"--{option}"])
+        places = [f"--run.folder={tmp_path / 'run'}", f"--data.shards={tmp_path / 'shards'}"]
+        meta_train.main([*places, "--data.shots=2", *SMALL, f"--{option}"])
     assert not (tmp_path / "run").exists()
 
 
