@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDER = Path("talkinghead-demo")
+MARK = {"made by": "talkinghead demo"}
+"""In the provenance of its avatars."""
 STRIP_COLUMNS = 7
 
 _EPILOG = """Examples:
@@ -59,13 +61,13 @@ def demo(
         refuse_existing(file, overwrite=True, file=True)
         if file.resolve() == shown.resolve():
             raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
-        if file.exists() and not avatar_path.exists():
+        if file.exists() and not from_demo(avatar_path):
             raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
     network, _ = FewShotHead.load(path)
     photos = read_photos([shown], size=network.config.size)
     log.info("learning the person in %s", shown.name)
     consent = "public domain portrait" if photo is None else None
-    tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent))
+    tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent) | MARK)
     log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
     tuned.avatar.save(avatar_path, overwrite=True)
     animate(tuned.avatar, photos, clip=clip, strip=strip)
@@ -77,6 +79,16 @@ def demo(
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
     run_command(demo, argv, epilog=_EPILOG)
+
+
+def from_demo(path: Path) -> bool:
+    """Whether an avatar is one that the demo made and may replace."""
+    from talkinghead.portrait.avatar import Avatar
+
+    try:
+        return MARK.items() <= Avatar.load(path).provenance.items()
+    except UserError:
+        return False
 
 
 def astronaut() -> Path:

@@ -147,7 +147,8 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     tuned.avatar.save(wanted.output, overwrite=wanted.overwrite)
     log.info("%s: %d steps in %.0f s", wanted.output, len(tuned.history), tuned.seconds)
     if wanted.preview:
-        write_image(wanted.sheet, preview_sheet(photos, feed_forward(head, photos), tuned.avatar))
+        preview = preview_sheet(photos, feed_forward(head, photos), tuned.avatar)
+        write_image(wanted.sheet, preview, overwrite=wanted.overwrite)
         log.info("%s: photos, landmarks, before and after", wanted.sheet)
     if wanted.consent is None:
         log.info("no --consent was given: the avatar says so")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -12,6 +13,9 @@ from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_many
 from talkinghead.face.warp import nearest_source, warp_photo
 from talkinghead.media.image import frame_to_tensor
+
+ALIKE = 20.0
+"""Difference of the frames' edges, 0..255, below which two photos show the same place in the same light."""
 
 Batch = dict[str, Tensor]
 """frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_photo (b,3,h,w) where asked for."""
@@ -42,6 +46,8 @@ class PhotoBatches:
         self.photos, self.steps, self.augment, self.seed = photos, steps, augment, seed
         self.warped_photo = warped_photo
         self.batch_size = min(batch_size, len(photos))
+        apart = edge_differences(photos.frames)
+        self._alike = [np.flatnonzero((row < ALIKE) & (np.arange(len(row)) != i)) for i, row in enumerate(apart)]
 
     def __len__(self) -> int:
         return self.steps
@@ -90,16 +96,28 @@ class PhotoBatches:
     ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
         """The photo that is warped to draw photo ``index``: another one, changed alike; an only one, changed otherwise.
 
-        Of the others it is the nearest in a random half, so that each photo is drawn from several.
+        Of the others it is the nearest in a random half, so that each photo is drawn from several. A photo of another
+        place would teach to paint the mean of all backgrounds, so a photo that has no like is drawn from itself.
         """
-        others = [other for other in range(len(self.photos)) if other != index]
-        if not others:
+        if len(self.photos) == 1:
             again = self._change(rng)
             again.mirror = change.mirror
             return self._changed(index, again)
+        others = self._alike[index]
+        if not len(others):
+            return self._changed(index, change)
         half = rng.choice(others, (len(others) + 1) // 2, replace=False)
         nearest = nearest_source(self.photos.landmarks[index], self.photos.landmarks[half])
         return self._changed(int(half[nearest]), change)
+
+
+def edge_differences(frames: UInt8[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n n"]:
+    """Mean difference, 0..255, between the upper and outer edges of frames, where little of a person is seen."""
+    small = np.stack([cv2.resize(frame, (16, 16), interpolation=cv2.INTER_AREA) for frame in frames]).astype(np.float32)
+    edges = np.concatenate(
+        [small[:, :2].reshape(len(frames), -1), small[:, 2:11, [0, 1, 2, -3, -2, -1]].reshape(len(frames), -1)], 1
+    )
+    return np.abs(edges[:, None] - edges[None]).mean(-1)
 
 
 def to_batch(

@@ -13,6 +13,12 @@ from talkinghead.face.landmarks import interocular
 STILL = [*scheme.RIGHT_BROW, *scheme.LEFT_BROW, *scheme.NOSE_BRIDGE, *scheme.NOSE_BASE, 36, 39, 42, 45]
 """Points that move with the head, not with the mouth or the lids."""
 
+_UPPER = np.array([37, 38, 43, 44, 61, 62, 63])
+_LOWER = np.array([41, 40, 47, 46, 67, 66, 65])
+"""Upper and lower lids, and the inner rims of the lips, in pairs."""
+_LEAST_GAP = 0.01
+"""Between those, as a part of the distance of the eyes."""
+
 _HAIR_ANGLES = np.radians(np.linspace(200, 340, 7))
 _FRAME_STEPS = 6
 _CLEARANCE = 0.06
@@ -118,6 +124,7 @@ def control_points(
     source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
     """The points of the warp in the photo and in the target: landmarks, hair, the frame's edge."""
+    source, target = uncrossed(source), uncrossed(target)
     anchors = head_anchors(source)
     moved = similarity(source[STILL], target[STILL], anchors)
     frame = frame_points()
@@ -130,6 +137,18 @@ def control_points(
         np.concatenate([source, anchors[inside], still]).astype(np.float64),
         np.concatenate([target, moved[inside], still]).astype(np.float64),
     )
+
+
+def uncrossed(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "68 2"]:
+    """Landmarks whose lids and lips touch at most: crossed in a blink they would fold and show an open eye."""
+    down = landmarks[8] - landmarks[27]
+    down = down / max(float(np.linalg.norm(down)), 1e-6)
+    gap = (landmarks[_LOWER] - landmarks[_UPPER]) @ down
+    lack = np.maximum(_LEAST_GAP * float(interocular(landmarks[None])[0]) - gap, 0)[:, None] / 2 * down
+    apart = landmarks.copy()
+    apart[_UPPER] -= lack
+    apart[_LOWER] += lack
+    return apart
 
 
 def head_anchors(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "n 2"]:

@@ -4,14 +4,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from people import tiny_head
+from people import drawn_photos, tiny_head
 
 from talkinghead.commands import demo
 from talkinghead.errors import UserError
 from talkinghead.face.landmarks import eye_opening, mouth_opening
 from talkinghead.media.image import read_image, write_image
 from talkinghead.media.video import probe
-from talkinghead.portrait.avatar import Avatar
+from talkinghead.portrait.avatar import Avatar, feed_forward
+from talkinghead.portrait.head import FewShotHead
 
 
 def run(*arguments):
@@ -63,6 +64,15 @@ def test_advice_about_a_photo_names_no_option_that_demo_lacks(output, tmp_path):
         demo.demo(tmp_path / "out", head=head, photo=tmp_path / "wall.png")
     with pytest.raises(UserError, match="a folder; give one photo"):
         demo.demo(tmp_path / "out", head=head, photo=tmp_path)
+
+
+def test_an_avatar_that_no_demo_made_is_kept(output, tmp_path):
+    avatar = tmp_path / "astronaut.avatar.safetensors"
+    feed_forward(FewShotHead.load(output.parent / "tiny.head.safetensors")[0], drawn_photos(1)).save(avatar)
+    before = avatar.read_bytes()
+    with pytest.raises(UserError, match=r"astronaut\.avatar\.safetensors exists, and not from an earlier demo"):
+        demo.demo(tmp_path, head=output.parent / "tiny.head.safetensors", steps=0)
+    assert avatar.read_bytes() == before
 
 
 def test_files_that_no_demo_made_are_kept(tmp_path):

@@ -40,6 +40,14 @@ def test_no_steps_gives_the_feed_forward_avatar_without_a_preview_if_unwanted(fo
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_overwrite_replaces_avatar_and_preview(folder, tmp_path):
+    command = [folder / "anna", "-o", tmp_path / "anna.avatar.safetensors", "--head", folder / "tiny.head.safetensors"]
+    main([*map(str, command), "--steps", "0"])
+    write_image(tmp_path / "anna.preview.png", np.zeros((8, 8, 3), np.uint8), overwrite=True)
+    main([*map(str, command), "--steps", "0", "--overwrite"])
+    assert read_image(tmp_path / "anna.preview.png").shape[1] >= 4 * 64
+
+
 def test_photos_and_frames_of_a_video_are_learnt_together(folder, tmp_path):
     write_clip(tmp_path / "anna.mp4", 1, frames=6, sound=False)
     output = tmp_path / "anna.avatar.safetensors"

@@ -4,10 +4,11 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
-from talkinghead.data.photo_batches import PhotoBatches, to_batch
+from talkinghead.data.photo_batches import PhotoBatches, edge_differences, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.data.synthetic import draw_sequence, random_motion
 from talkinghead.face.warp import warp_photo
@@ -77,3 +78,28 @@ def test_several_photos_are_drawn_from_each_other():
         assert source != index
         used.add((index, source))
     assert len(used) > 4
+
+
+def test_a_photo_of_another_place_is_drawn_from_itself_and_draws_no_other():
+    photos = drawn_photos(4)
+    photos.frames[2] = 255 - photos.frames[2]
+    bent = AugmentConfig(mirror=0.5, shape=1, colour=0, landmark_noise=0)
+    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=bent, warped_photo=True)
+    inverted = {}
+    for number in range(20):
+        (index,) = batches.indices(number)
+        batch = batches.batch(number)
+        apart = (batch["warped_photo"] - batch["frame"]).abs().mean()
+        assert apart < 0.3 * (batch["warped_photo"] + batch["frame"]).abs().mean()
+        inverted[index] = apart
+    assert inverted[2] < 0.02
+    assert min(inverted[i] for i in (0, 1, 3)) > inverted[2]
+
+
+def test_edges_tell_places_apart_and_leave_out_the_middle():
+    frames = np.full((3, 64, 64, 3), 100, np.uint8)
+    frames[1, 16:, 16:48] = 200
+    frames[2, :, :8] = 160
+    apart = edge_differences(frames)
+    assert apart[0, 1] == 0
+    assert apart[0, 2] == pytest.approx(60 * (2 * 2 + 9 * 2) / (2 * 16 + 9 * 6), abs=0.5)

@@ -1,5 +1,6 @@
 """The nearest photo, and a photo warped."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -25,6 +26,19 @@ def face() -> np.ndarray:
 @pytest.fixture
 def photo() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+
+
+def test_crossed_lids_close_and_leave_the_rest(face, photo):
+    crossed = face.copy()
+    crossed[[37, 38, 43, 44], 1] += 0.04
+    assert (crossed[[41, 40, 47, 46], 1] < crossed[[37, 38, 43, 44], 1]).all()
+    closed = warp.uncrossed(crossed)
+    assert (closed[[41, 40, 47, 46]] - closed[[37, 38, 43, 44]])[:, 1] == pytest.approx(0.01 * 0.34, abs=1e-4)
+    moved = [37, 38, 40, 41, 43, 44, 46, 47]
+    assert np.array_equal(np.delete(closed, moved, 0), np.delete(crossed, moved, 0))
+    assert np.array_equal(warp.uncrossed(face), face)
+    white = cv2.fillPoly(np.zeros((256, 256, 3), np.uint8), [np.int32(face[36:42] * 256)], (255, 255, 255))
+    assert warp.warp_photo(white, face, crossed).sum() < 0.4 * white.sum()
 
 
 def test_nearest_source_is_the_one_with_the_same_pose(face):
