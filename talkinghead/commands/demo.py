@@ -57,11 +57,12 @@ def demo(
     avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
     if shown.is_dir():
         raise UserError(f"--photo is {shown}, a folder; give one photo, or the folder to talkinghead fine-tune.")
+    replaceable = from_demo(avatar_path)
     for file in (avatar_path, clip, strip):
         refuse_existing(file, overwrite=True, file=True)
         if file.resolve() == shown.resolve():
             raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
-        if file.exists() and not from_demo(avatar_path):
+        if file.exists() and not replaceable:
             raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
     network, _ = FewShotHead.load(path)
     photos = read_photos([shown], size=network.config.size)

@@ -21,6 +21,11 @@ LEFT_EYE = list(range(42, 48))
 OUTER_LIPS = list(range(48, 60))
 INNER_LIPS = list(range(60, 68))
 
+EYELID_PAIRS = np.array([[37, 41], [38, 40], [43, 47], [44, 46]])
+"""Upper and lower point of each pair."""
+INNER_LIP_PAIRS = np.array([[61, 67], [62, 66], [63, 65]])
+"""Upper and lower point of each pair."""
+
 MIRROR = np.array(
     JAW[::-1]
     + LEFT_BROW[::-1]

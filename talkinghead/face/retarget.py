@@ -15,13 +15,9 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.head_shape import Pose, estimate_pose, face_model, resting_face
+from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS
 
 MODES = ("absolute", "relative")
-
-EYELIDS = np.array([[37, 41], [38, 40], [43, 47], [44, 46]])
-"""Upper and lower point of each pair."""
-
-INNER_LIPS = np.array([[61, 67], [62, 66], [63, 65]])
 
 OUTER_LIP_PAIRS = np.array([[49, 59], [50, 58], [51, 57], [52, 56], [53, 55]])
 LIP_SHARES = np.array([[0.5, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0.5]])
@@ -130,10 +126,10 @@ def best_reference(
 def study(landmarks: Float[np.ndarray, "f 68 2"], seen: Bool[np.ndarray, " f"] | None = None) -> Person:
     """Who is in the frames, or in those that are seen."""
     face = resting_face(_spread(landmarks, FITTED_FRAMES, seen))
-    for upper, lower in INNER_LIPS:
+    for upper, lower in INNER_LIP_PAIRS:
         face[[upper, lower]] = (face[upper] + face[lower]) / 2
     held = hold(Person(face, 1.0), _spread(landmarks, MEASURED_FRAMES, seen))
-    for eye in (EYELIDS[:2], EYELIDS[2:]):
+    for eye in (EYELID_PAIRS[:2], EYELID_PAIRS[2:]):
         openness, _ = _openness(held.points, face, eye)
         level = np.clip(np.quantile(openness.mean(1), OPEN_QUANTILE), 0.5, 2.0)
         middle, gap = face[eye].mean(1), face[eye[:, 0]] - face[eye[:, 1]]
@@ -164,8 +160,8 @@ def local_sizes(driver: Float[np.ndarray, "68 3"], avatar: Float[np.ndarray, "68
     sizes[scheme.OUTER_LIPS + scheme.INNER_LIPS] = mouth
     sizes[scheme.JAW] = 1 + (mouth - 1) * np.interp(np.arange(17), [2, 5, 11, 14], [0, 1, 1, 0])[:, None]
     for eye, brow, lids in (
-        (scheme.RIGHT_EYE, scheme.RIGHT_BROW, EYELIDS[:2]),
-        (scheme.LEFT_EYE, scheme.LEFT_BROW, EYELIDS[2:]),
+        (scheme.RIGHT_EYE, scheme.RIGHT_BROW, EYELID_PAIRS[:2]),
+        (scheme.LEFT_EYE, scheme.LEFT_BROW, EYELID_PAIRS[2:]),
     ):
         width = _ratio(_distance(avatar, eye[0], eye[3]), _distance(driver, eye[0], eye[3]))
         heights = [np.linalg.norm(face[lids[:, 0]] - face[lids[:, 1]], axis=1).mean() for face in (avatar, driver)]
@@ -184,15 +180,15 @@ def _carry_openings(
 ) -> None:
     """Set, in `moved`, the distance of the lids to the avatar's own times how far the driver's are open, and that of
     the inner lips to the driver's times the mouth's size; the outer lips go with the inner ones and stay as thick."""
-    lids = avatar.face[EYELIDS[:, 0]] - avatar.face[EYELIDS[:, 1]]
-    openness, aside = _openness(points, driver.face, EYELIDS)
-    _set_gap(moved, EYELIDS, openness[..., None] * lids + sizes[EYELIDS[:, 0]] * aside)
-    upper, lower = INNER_LIPS.T
+    lids = avatar.face[EYELID_PAIRS[:, 0]] - avatar.face[EYELID_PAIRS[:, 1]]
+    openness, aside = _openness(points, driver.face, EYELID_PAIRS)
+    _set_gap(moved, EYELID_PAIRS, openness[..., None] * lids + sizes[EYELID_PAIRS[:, 0]] * aside)
+    upper, lower = INNER_LIP_PAIRS.T
     gap = sizes[upper] * (points[:, upper] - points[:, lower])
     wider = (gap - (moved[:, upper] - moved[:, lower])) / 2
     moved[:, OUTER_LIP_PAIRS[:, 0]] += LIP_SHARES @ wider
     moved[:, OUTER_LIP_PAIRS[:, 1]] -= LIP_SHARES @ wider
-    _set_gap(moved, INNER_LIPS, gap)
+    _set_gap(moved, INNER_LIP_PAIRS, gap)
 
 
 def _openness(

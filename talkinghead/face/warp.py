@@ -13,11 +13,9 @@ from talkinghead.face.landmarks import interocular
 STILL = [*scheme.RIGHT_BROW, *scheme.LEFT_BROW, *scheme.NOSE_BRIDGE, *scheme.NOSE_BASE, 36, 39, 42, 45]
 """Points that move with the head, not with the mouth or the lids."""
 
-_UPPER = np.array([37, 38, 43, 44, 61, 62, 63])
-_LOWER = np.array([41, 40, 47, 46, 67, 66, 65])
-"""Upper and lower lids, and the inner rims of the lips, in pairs."""
+_UPPER, _LOWER = np.concatenate([scheme.EYELID_PAIRS, scheme.INNER_LIP_PAIRS]).T
 _LEAST_GAP = 0.01
-"""Between those, as a part of the distance of the eyes."""
+"""Between upper and lower lids, and inner rims of the lips, as a part of the distance of the eyes."""
 
 _HAIR_ANGLES = np.radians(np.linspace(200, 340, 7))
 _FRAME_STEPS = 6

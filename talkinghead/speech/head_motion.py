@@ -21,7 +21,8 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter1d
 
 from talkinghead.face.head_shape import estimate_pose, resting_face
-from talkinghead.face.retarget import EYELIDS, hold, study
+from talkinghead.face.landmarks import EYELID_PAIRS
+from talkinghead.face.retarget import hold, study
 from talkinghead.face.rig import pose_of_rotation
 from talkinghead.motion import Motion
 
@@ -187,8 +188,8 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
     turns = pose_of_rotation(_upright(estimate_pose(landmarks, face).rotation))
     turns = np.clip(turns - np.median(turns, 0), -_WIDE, _WIDE)
     points = hold(person, landmarks).points
-    gaps = np.linalg.norm(points[:, EYELIDS[:, 0]] - points[:, EYELIDS[:, 1]], axis=-1)
-    usual = np.linalg.norm(person.face[EYELIDS[:, 0]] - person.face[EYELIDS[:, 1]], axis=-1)
+    gaps = np.linalg.norm(points[:, EYELID_PAIRS[:, 0]] - points[:, EYELID_PAIRS[:, 1]], axis=-1)
+    usual = np.linalg.norm(person.face[EYELID_PAIRS[:, 0]] - person.face[EYELID_PAIRS[:, 1]], axis=-1)
     blink = np.clip((0.85 - (gaps / np.maximum(usual, 1e-6)).mean(1)) / 0.35, 0, 1)
     own = float(reference.fps)
     smooth = gaussian_filter1d(turns, 0.06 * own, axis=0, mode="nearest")

@@ -16,7 +16,8 @@ from talkinghead.errors import UserError
 from talkinghead.face import arkit
 from talkinghead.face.crop import to_crop, window_for
 from talkinghead.face.head_shape import Pose, face_model
-from talkinghead.face.retarget import INNER_LIPS, Person, hold, study, transfer
+from talkinghead.face.landmarks import INNER_LIP_PAIRS
+from talkinghead.face.retarget import Person, hold, study, transfer
 from talkinghead.face.rig import Rig, pose_of_rotation, project, rotation_matrix
 from talkinghead.face.rig_inverse import closed_eyes
 from talkinghead.motion import Motion
@@ -193,7 +194,7 @@ def _as_person(rig: Rig) -> tuple[Person, float]:
     mean = face_model().mean
     to_face = float(np.linalg.norm(mean[36, :2] - mean[45, :2]) / np.linalg.norm(points[36, :2] - points[45, :2]))
     face = (points - points.mean(0)) * to_face + mean.mean(0)
-    for upper, lower in INNER_LIPS:
+    for upper, lower in INNER_LIP_PAIRS:
         face[[upper, lower]] = (face[upper] + face[lower]) / 2
     return Person(face, 1.0), to_face
 
