@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from talkinghead.data.photos import Photos
 from talkinghead.data.synthetic import draw_sequence, random_motion
+from talkinghead.face.head_shape import face_model
 from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.head import FewShotHead, folded
 
@@ -25,3 +27,10 @@ def drawn_photos(count: int = 3, *, person: int = 1, size: int = TINY.size) -> P
     """Photos of a drawn person."""
     frames, landmarks = draw_sequence(person, random_motion(10 * count, seed=person)[::10], size=size)
     return Photos(frames, landmarks, tuple(f"{i}.png" for i in range(count)), tuple("abcdefgh"[:count]))
+
+
+def turned_face(degrees: float) -> np.ndarray:
+    """The average face turned to the side, in the middle of a crop."""
+    angle = np.radians(degrees)
+    x, y, z = face_model().mean.T
+    return (np.stack([x * np.cos(angle) + z * np.sin(angle), y], -1) * 0.3 + 0.5).astype(np.float32)

@@ -155,14 +155,14 @@ def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Call
         colours, view = rig_colours(rig), mesh_view(rig.neutral)
         return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
 
-    from talkinghead.face.warp import steady_source
     from talkinghead.portrait.avatar import Avatar
     from talkinghead.speech.joint import Likeness
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
-    photo = steady_source(person.source_landmarks, person.source_landmarks)
-    return lambda moves: person.render_landmarks(likeness.landmarks(moves), photo=photo, device=device)
+    photos = person.source_photos
+    place = None if photos is None else photos.steady(person.source_landmarks)
+    return lambda moves: person.render_landmarks(likeness.landmarks(moves), among=place, device=device)
 
 
 def open_sink(output: Path, stack: ExitStack, *, fps: Fraction, sound: "LiveSound", overwrite: bool) -> Sink:

@@ -18,7 +18,8 @@ from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugm
 from talkinghead.data.shards import Shards, Track
 from talkinghead.errors import UserError, refuse_low
 from talkinghead.face.draw import draw_many
-from talkinghead.face.warp import nearest_source, warp_photo
+from talkinghead.face.source_photos import move_photo
+from talkinghead.face.warp import nearest_source
 from talkinghead.media.image import frame_to_tensor, resize
 
 _OPEN_TRACKS = 64
@@ -155,7 +156,7 @@ class Episodes(Dataset[Episode]):
         if self.warped_photo:
             nearest = rng.random() < NEAREST
             source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.shots))
-            episode["warped_photo"] = frame_to_tensor(warp_photo(frames[source], landmarks[source], drawn[-1]))
+            episode["warped_photo"] = frame_to_tensor(move_photo(frames[source], landmarks[source], drawn[-1]))
         return episode
 
 

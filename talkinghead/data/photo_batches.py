@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -11,11 +10,9 @@ from torch import Tensor
 from talkinghead.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_many
-from talkinghead.face.warp import nearest_source, warp_photo
+from talkinghead.face.source_photos import move_photo, places
+from talkinghead.face.warp import nearest_source
 from talkinghead.media.image import frame_to_tensor
-
-ALIKE = 20.0
-"""Difference of the frames' edges, 0..255, below which two photos show the same place in the same light."""
 
 Batch = dict[str, Tensor]
 """frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_photo (b,3,h,w) where asked for."""
@@ -46,8 +43,7 @@ class PhotoBatches:
         self.photos, self.steps, self.augment, self.seed = photos, steps, augment, seed
         self.warped_photo = warped_photo
         self.batch_size = min(batch_size, len(photos))
-        apart = edge_differences(photos.frames)
-        self._alike = [np.flatnonzero((row < ALIKE) & (np.arange(len(row)) != i)) for i, row in enumerate(apart)]
+        self._alike = [place[place != index] for index, place in enumerate(places(photos.frames))]
 
     def __len__(self) -> int:
         return self.steps
@@ -76,7 +72,7 @@ class PhotoBatches:
             landmarks.append(points)
             drawn.append(shaken)
             if self.warped_photo:
-                warped.append(warp_photo(*self._source(index, change, rng), shaken))
+                warped.append(move_photo(*self._source(index, change, rng), shaken))
         return to_batch(
             np.stack(frames), np.stack(landmarks), drawn=np.stack(drawn), warped=np.stack(warped) if warped else None
         )
@@ -109,15 +105,6 @@ class PhotoBatches:
         half = rng.choice(others, (len(others) + 1) // 2, replace=False)
         nearest = nearest_source(self.photos.landmarks[index], self.photos.landmarks[half])
         return self._changed(int(half[nearest]), change)
-
-
-def edge_differences(frames: UInt8[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n n"]:
-    """Mean difference, 0..255, between the upper and outer edges of frames, where little of a person is seen."""
-    small = np.stack([cv2.resize(frame, (16, 16), interpolation=cv2.INTER_AREA) for frame in frames]).astype(np.float32)
-    edges = np.concatenate(
-        [small[:, :2].reshape(len(frames), -1), small[:, 2:11, [0, 1, 2, -3, -2, -1]].reshape(len(frames), -1)], 1
-    )
-    return np.abs(edges[:, None] - edges[None]).mean(-1)
 
 
 def to_batch(

@@ -25,6 +25,8 @@ EYELID_PAIRS = np.array([[37, 41], [38, 40], [43, 47], [44, 46]])
 """Upper and lower point of each pair."""
 INNER_LIP_PAIRS = np.array([[61, 67], [62, 66], [63, 65]])
 """Upper and lower point of each pair."""
+OUTER_LIP_PAIRS = np.array([[49, 59], [50, 58], [51, 57], [52, 56], [53, 55]])
+"""Upper and lower point of each pair."""
 
 MIRROR = np.array(
     JAW[::-1]

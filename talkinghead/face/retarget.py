@@ -15,11 +15,10 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.head_shape import Pose, estimate_pose, face_model, resting_face
-from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS
+from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS
 
 MODES = ("absolute", "relative")
 
-OUTER_LIP_PAIRS = np.array([[49, 59], [50, 58], [51, 57], [52, 56], [53, 55]])
 LIP_SHARES = np.array([[0.5, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0.5]])
 """How far each pair of outer lips goes with each pair of inner ones."""
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from scipy.spatial import Delaunay
 
 from talkinghead.face import landmarks as scheme
@@ -21,7 +21,6 @@ _HAIR_ANGLES = np.radians(np.linspace(200, 340, 7))
 _FRAME_STEPS = 6
 _CLEARANCE = 0.06
 _FLAT = 1e-12
-_LOOKED_AT = 200
 
 
 def source_distances(
@@ -47,19 +46,6 @@ def nearest_sources(
     return np.array([nearest_source(target, sources) for target in targets], np.int64)
 
 
-def nearest_others(sources: Float[np.ndarray, "k 68 2"]) -> Int[np.ndarray, " k"]:
-    """For each source photo the nearest of the others; itself where it is the only one."""
-    distances = np.stack([source_distances(one, sources) for one in sources])
-    distances[np.diag_indices(len(sources))] = np.inf
-    return distances.argmin(1)
-
-
-def steady_source(targets: Float[np.ndarray, "t 68 2"], sources: Float[np.ndarray, "k 68 2"]) -> int:
-    """Index of the source photo nearest to the targets on average: a clip drawn from one photo never jumps."""
-    shown = targets[:: max(1, len(targets) // _LOOKED_AT)]
-    return int(np.argmin(np.mean([source_distances(target, sources) for target in shown], 0)))
-
-
 def warp_photo(
     photo: UInt8[np.ndarray, "s s 3"], source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
 ) -> UInt8[np.ndarray, "s s 3"]:
@@ -74,7 +60,7 @@ def warp_photo(
         target: where they should be, fractions of its side.
     """
     side = photo.shape[0]
-    origin = (_origins(*control_points(source, target), side) * side - 0.5).astype(np.float32)
+    origin = _origins(*control_points(source, target), side) * side - 0.5
     return cv2.remap(photo, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -98,7 +84,7 @@ def warp_nearest(
 
 def _origins(
     source_points: Float[np.ndarray, "n 2"], target_points: Float[np.ndarray, "n 2"], side: int
-) -> Float[np.ndarray, "{side} {side} 2"]:
+) -> Float32[np.ndarray, "{side} {side} 2"]:
     """Where in the photo each cell of the target comes from, fractions of the side."""
     triangles = Delaunay(target_points)
     corners = np.pad(target_points[triangles.simplices], ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
@@ -106,16 +92,17 @@ def _origins(
     corners[flat] = np.eye(3)
     affine = np.linalg.solve(corners, source_points[triangles.simplices])
     affine[flat] = [[1, 0], [0, 1], [0, 0]]
-    centres = _centres(side)
-    chosen = affine[triangles.find_simplex(centres[:, :2])]
-    return np.matmul(centres[:, None], chosen)[:, 0].reshape(side, side, 2)
+    centres, x, y = _centres(side)
+    chosen = affine.astype(np.float32)[triangles.find_simplex(centres)]
+    return (x * chosen[:, 0] + y * chosen[:, 1] + chosen[:, 2]).reshape(side, side, 2)
 
 
 @lru_cache(maxsize=8)
-def _centres(side: int) -> Float[np.ndarray, "n 3"]:
-    """The middle of each cell of a grid, fractions of the side, with a one behind."""
+def _centres(side: int) -> tuple[Float[np.ndarray, "n 2"], Float32[np.ndarray, "n 1"], Float32[np.ndarray, "n 1"]]:
+    """The middle of each cell of a grid, fractions of the side; and its parts."""
     y, x = np.mgrid[0:side, 0:side]
-    return np.stack([(x.ravel() + 0.5) / side, (y.ravel() + 0.5) / side, np.ones(side * side)], -1)
+    centres = np.stack([(x.ravel() + 0.5) / side, (y.ravel() + 0.5) / side], -1)
+    return centres, centres[:, :1].astype(np.float32), centres[:, 1:].astype(np.float32)
 
 
 def control_points(

@@ -21,7 +21,7 @@ from talkinghead import __version__
 from talkinghead.data.photos import Photos, read_photos, sha256
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
-from talkinghead.face.warp import steady_source, warp_nearest
+from talkinghead.face.source_photos import SourcePhotos
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import frame_to_tensor
 from talkinghead.motion import Motion
@@ -64,6 +64,7 @@ class Avatar:
         self.generator = generator.eval().requires_grad_(False)
         self.adain_params = adain_params.detach()
         self.source_landmarks, self.source_frames = source_landmarks, source_frames
+        self.source_photos = None if source_frames is None else SourcePhotos(source_frames, source_landmarks)
         self.provenance = provenance
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
 
@@ -157,7 +158,7 @@ class Avatar:
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
-        photo: int | None = None,
+        among: Int[np.ndarray, " n"] | None = None,
         batch_size: int = BATCH_SIZE,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
@@ -166,8 +167,8 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
-            photo: index of the photo to paint over; None takes the one that fits the landmarks best as a whole, the
-                same for all frames, so that nothing jumps.
+            among: indices of the photos to paint over; None takes those of the place that fits the landmarks best as a
+                whole, the same for all frames, so that nothing jumps.
             batch_size: frames rendered at once.
             device: where.
             dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
@@ -175,18 +176,18 @@ class Avatar:
         Yields:
             RGB frames as wide as the avatar.
         """
-        if photo is None and self.source_frames is not None and len(landmarks):
-            photo = steady_source(landmarks, self.source_landmarks)
+        if among is None and self.source_photos is not None and len(landmarks):
+            among = self.source_photos.steady(landmarks)
         for first in range(0, len(landmarks), batch_size):
             part = landmarks[first : first + batch_size]
-            photos = None if photo is None else np.full(len(part), photo)
-            yield from self.render_batch(part, photos=photos, device=device, dtype=dtype)
+            alike = None if among is None else [among] * len(part)
+            yield from self.render_batch(part, among=alike, device=device, dtype=dtype)
 
     def render_batch(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
-        photos: Int[np.ndarray, " t"] | None = None,
+        among: Sequence[Int[np.ndarray, " n"]] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> UInt8[np.ndarray, "t s s 3"]:
@@ -194,7 +195,7 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
-            photos: index of the photo to paint over for each frame; None takes the nearest to each.
+            among: indices of the photos to paint over, for each frame; None takes those of the place of the nearest.
             device: where.
             dtype: as for `render_landmarks`.
         """
@@ -203,9 +204,8 @@ class Avatar:
         with torch.inference_mode():
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
             warped = None
-            if self.source_frames is not None:
-                moved = warp_nearest(self.source_frames, self.source_landmarks, landmarks, photos)
-                warped = frame_to_tensor(moved).to(drawn)
+            if self.source_photos is not None:
+                warped = frame_to_tensor(self.source_photos.moved(landmarks, among)).to(drawn)
             frames = network(drawn, adain_params.expand(len(drawn), -1), warped)
             pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy()

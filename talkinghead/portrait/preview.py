@@ -5,7 +5,6 @@ from jaxtyping import UInt8
 
 from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.face.warp import nearest_others
 from talkinghead.media.image import sheet
 from talkinghead.portrait.avatar import Avatar
 
@@ -15,16 +14,16 @@ MOST_ROWS = 8
 def preview_sheet(photos: Photos, before: Avatar, after: Avatar) -> UInt8[np.ndarray, "h w 3"]:
     """Rows of photo, landmarks, feed-forward and fine-tuned avatar, for the first photos.
 
-    Each is drawn from the photo nearest to it, where the head takes one.
+    Each is drawn from the others of its place, where the head takes photos.
     """
     shown = photos.select(range(min(len(photos), MOST_ROWS)))
     size = before.config.size
-    others = nearest_others(shown.landmarks)
+    others = None if after.source_photos is None else [after.source_photos.others(i) for i in range(len(shown))]
     columns = (
         shown.frames,
         np.stack([draw_landmarks(landmarks, size) for landmarks in shown.landmarks]),
-        before.render_batch(shown.landmarks, photos=others),
-        after.render_batch(shown.landmarks, photos=others),
+        before.render_batch(shown.landmarks, among=others),
+        after.render_batch(shown.landmarks, among=others),
     )
     rows = [list(row) for row in zip(*columns, strict=True)]
     return sheet(rows, labels=list(shown.names), column_labels=["photo", "landmarks", "before", "after"])

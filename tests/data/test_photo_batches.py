@@ -4,14 +4,13 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
-from talkinghead.data.photo_batches import PhotoBatches, edge_differences, to_batch
+from talkinghead.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.data.synthetic import draw_sequence, random_motion
-from talkinghead.face.warp import warp_photo
+from talkinghead.face.source_photos import move_photo
 from talkinghead.media.image import frame_to_tensor
 
 
@@ -73,7 +72,7 @@ def test_several_photos_are_drawn_from_each_other():
     for number in range(20):
         (index,) = batches.indices(number)
         warped = batches.batch(number)["warped_photo"][0]
-        moved = [warp_photo(photos.frames[i], photos.landmarks[i], photos.landmarks[index]) for i in range(4)]
+        moved = [move_photo(photos.frames[i], photos.landmarks[i], photos.landmarks[index]) for i in range(4)]
         (source,) = [i for i in range(4) if torch.equal(frame_to_tensor(moved[i]), warped)]
         assert source != index
         used.add((index, source))
@@ -94,12 +93,3 @@ def test_a_photo_of_another_place_is_drawn_from_itself_and_draws_no_other():
         inverted[index] = apart
     assert inverted[2] < 0.02
     assert min(inverted[i] for i in (0, 1, 3)) > inverted[2]
-
-
-def test_edges_tell_places_apart_and_leave_out_the_middle():
-    frames = np.full((3, 64, 64, 3), 100, np.uint8)
-    frames[1, 16:, 16:48] = 200
-    frames[2, :, :8] = 160
-    apart = edge_differences(frames)
-    assert apart[0, 1] == 0
-    assert apart[0, 2] == pytest.approx(60 * (2 * 2 + 9 * 2) / (2 * 16 + 9 * 6), abs=0.5)

@@ -47,15 +47,6 @@ def test_nearest_source_is_the_one_with_the_same_pose(face):
     assert warp.source_distances(face, sources)[2] == pytest.approx(0.005 / 0.34, abs=1e-3)
 
 
-def test_the_steady_source_is_nearest_on_average_and_others_exclude_the_photo_itself(face):
-    sources = np.stack([face, face + np.float32([0.1, 0]), face + np.float32([0.14, 0])]).astype(np.float32)
-    targets = np.stack([face + np.float32([x, 0]) for x in (0.0, 0.11, 0.12)]).astype(np.float32)
-    assert warp.nearest_sources(targets, sources).tolist() == [0, 1, 1]
-    assert warp.steady_source(targets, sources) == 1
-    assert warp.nearest_others(sources).tolist() == [1, 2, 1]
-    assert warp.nearest_others(sources[:1]).tolist() == [0]
-
-
 def test_each_target_is_drawn_from_its_nearest_photo_or_the_one_named(photo, face):
     photos = np.stack([photo, 255 - photo])
     sources = np.stack([face, face + np.float32([0.1, 0])]).astype(np.float32)

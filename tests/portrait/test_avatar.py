@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
-from talkinghead.face.warp import steady_source, warp_nearest
+from talkinghead.face.source_photos import SourcePhotos
 from talkinghead.media.image import write_image
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, fast_dtype, feed_forward, mean_embedding, origin
@@ -106,11 +106,15 @@ def test_painted_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_p
     with torch.no_grad():
         head.generator.last.bias[3] = 100.0  # the photo is kept everywhere
     avatar = feed_forward(head, photos)
-    photo = steady_source(landmarks, photos.landmarks)
-    expected = warp_nearest(photos.frames, photos.landmarks, landmarks, np.full(4, photo))
+    sources = SourcePhotos(photos.frames, photos.landmarks)
+    place = sources.steady(landmarks)
+    expected = sources.moved(landmarks, [place] * 4)
     assert np.array_equal(frames_of(avatar, landmarks, batch_size=2, dtype=FULL), expected)
-    assert not np.array_equal(frames_of(avatar, landmarks, photo=(photo + 1) % 3, dtype=FULL), expected)
-    assert np.array_equal(avatar.render_batch(photos.landmarks, dtype=FULL), photos.frames)  # each from the nearest
+    one = np.array([1])
+    from_one = frames_of(avatar, landmarks, among=one, dtype=FULL)
+    assert np.array_equal(from_one, sources.moved(landmarks, [one] * 4))
+    assert not np.array_equal(from_one, expected)
+    assert np.array_equal(avatar.render_batch(landmarks, dtype=FULL), sources.moved(landmarks))
     avatar.save(tmp_path / "a.safetensors")
     assert np.array_equal(frames_of(Avatar.load(tmp_path / "a.safetensors"), landmarks, dtype=FULL), expected)
     for name, change in {

@@ -9,7 +9,6 @@ from people import PAINTER, TINY, tiny_head
 
 from talkinghead.data.shards import Shards, Track
 from talkinghead.data.synthetic import drawn_track, write_drawn_shards
-from talkinghead.face.warp import nearest_sources
 from talkinghead.portrait.avatar import Avatar
 from talkinghead.portrait.evaluation import METHODS, Examiner, Settings, resized, results_sheet
 from talkinghead.portrait.evaluation_run import RECORDS, SHEETS, plan, run, run_settings
@@ -58,19 +57,19 @@ def test_every_method_is_measured_and_the_truth_is_perfect(judges, split):
     assert sheet.shape[1] >= 6 * SIZE
 
 
-def test_frames_are_decoded_once_and_avatars_paint_over_the_photo_that_the_baselines_take(judges, split, monkeypatch):
-    decoded, taken = [], []
-    frames, render = Track.frames, Avatar.render_batch
+def test_frames_are_decoded_once_and_avatars_render_the_targets_as_a_clip(judges, split, monkeypatch):
+    decoded, rendered = [], []
+    frames, render = Track.frames, Avatar.render_landmarks
     monkeypatch.setattr(Track, "frames", lambda track, chosen: decoded.extend(chosen) or frames(track, chosen))
     monkeypatch.setattr(
-        Avatar, "render_batch", lambda *avatar, photos, **more: taken.append(photos) or render(*avatar, **more)
+        Avatar, "render_landmarks", lambda person, what, **more: rendered.append(what) or render(person, what, **more)
     )
     track = drawn_track(0, frames=FRAMES, side=SIZE)
     examiner = Examiner(judges, Settings(size=SIZE), head=tiny_head(config=PAINTER))
     examiner.examine(track, split, shots=3)
     assert sorted(decoded) == sorted([*split.pool, *split.targets])
-    assert len(taken) == 1
-    assert np.array_equal(taken[0], nearest_sources(track.landmarks[split.targets], track.landmarks[split.pool]))
+    assert len(rendered) == 1
+    assert np.array_equal(rendered[0], track.landmarks[split.targets])
 
 
 def test_a_target_that_is_among_the_sources_is_copied_exactly(judges):
