@@ -93,7 +93,7 @@ class Examiner:
         frames: dict[str, Frames] = {}
         avatars = self._avatars(track, sources, decoded)
         for method, avatar in avatars.items():
-            frames[method] = resized(np.stack(list(avatar.render_landmarks(wanted, device=self.judges.device))), size)
+            frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
         frames["copy"] = photos[nearest]
         frames["warp"] = warp_nearest(photos, landmarks, wanted, nearest)
         frames["truth"] = truth

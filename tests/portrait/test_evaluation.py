@@ -57,12 +57,12 @@ def test_every_method_is_measured_and_the_truth_is_perfect(judges, split):
     assert sheet.shape[1] >= 6 * SIZE
 
 
-def test_frames_are_decoded_once_and_avatars_render_the_targets_as_a_clip(judges, split, monkeypatch):
+def test_frames_are_decoded_once_and_avatars_paint_each_target_for_itself(judges, split, monkeypatch):
     decoded, rendered = [], []
-    frames, render = Track.frames, Avatar.render_landmarks
+    frames, render = Track.frames, Avatar.render_batch
     monkeypatch.setattr(Track, "frames", lambda track, chosen: decoded.extend(chosen) or frames(track, chosen))
     monkeypatch.setattr(
-        Avatar, "render_landmarks", lambda person, what, **more: rendered.append(what) or render(person, what, **more)
+        Avatar, "render_batch", lambda person, what, **more: rendered.append(what) or render(person, what, **more)
     )
     track = drawn_track(0, frames=FRAMES, side=SIZE)
     examiner = Examiner(judges, Settings(size=SIZE), head=tiny_head(config=PAINTER))
