@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from talkinghead.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.data.photos import Photos
 from talkinghead.face.draw import draw_many
-from talkinghead.face.source_photos import move_photo, places
-from talkinghead.face.warp import nearest_source
+from talkinghead.face.source_photos import MOST, SourcePhotos, blend_photos
+from talkinghead.face.warp import source_distances
 from talkinghead.media.image import frame_to_tensor
 
 Batch = dict[str, Tensor]
@@ -43,7 +43,7 @@ class PhotoBatches:
         self.photos, self.steps, self.augment, self.seed = photos, steps, augment, seed
         self.warped_photo = warped_photo
         self.batch_size = min(batch_size, len(photos))
-        self._alike = [place[place != index] for index, place in enumerate(places(photos.frames))]
+        self.sources = SourcePhotos(photos.frames, photos.landmarks)
 
     def __len__(self) -> int:
         return self.steps
@@ -66,13 +66,13 @@ class PhotoBatches:
         frames, landmarks, drawn, warped = [], [], [], []
         for index in self.indices(number):
             change = self._change(rng)
-            frame, points = self._changed(index, change)
+            frame, points = (part[0] for part in self._changed(np.array([index]), change))
             shaken = points + rng.normal(0, self.augment.landmark_noise, (68, 2)).astype(np.float32)
             frames.append(frame)
             landmarks.append(points)
             drawn.append(shaken)
             if self.warped_photo:
-                warped.append(move_photo(*self._source(index, change, rng), shaken))
+                warped.append(blend_photos(*self._sources(index, change, rng), shaken))
         return to_batch(
             np.stack(frames), np.stack(landmarks), drawn=np.stack(drawn), warped=np.stack(warped) if warped else None
         )
@@ -81,30 +81,27 @@ class PhotoBatches:
         return EpisodeAugmentation(self.augment, self.photos.frames.shape[1], rng)
 
     def _changed(
-        self, index: int, change: EpisodeAugmentation
-    ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
-        """A photo and its landmarks after a change."""
-        frame, points = self.photos.frames[index, None], self.photos.landmarks[index, None]
-        return change.frames(frame)[0], change.landmarks(points)[0]
+        self, indices: Int[np.ndarray, " k"], change: EpisodeAugmentation
+    ) -> tuple[UInt8[np.ndarray, "k s s 3"], Float[np.ndarray, "k 68 2"]]:
+        """Photos and their landmarks after a change."""
+        return change.frames(self.photos.frames[indices]), change.landmarks(self.photos.landmarks[indices])
 
-    def _source(
+    def _sources(
         self, index: int, change: EpisodeAugmentation, rng: np.random.Generator
-    ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
-        """The photo that is warped to draw photo ``index``: another one, changed alike; an only one, changed otherwise.
+    ) -> tuple[UInt8[np.ndarray, "k s s 3"], Float[np.ndarray, "k 68 2"]]:
+        """The photos that draw photo ``index``: others of its place, changed alike; an only one, changed otherwise.
 
-        Of the others it is the nearest in a random half, so that each photo is drawn from several. A photo of another
+        Of the others it is a random half, so that each photo is drawn from several, far and near. A photo of another
         place would teach to paint the mean of all backgrounds, so a photo that has no like is drawn from itself.
         """
         if len(self.photos) == 1:
             again = self._change(rng)
             again.mirror = change.mirror
-            return self._changed(index, again)
-        others = self._alike[index]
-        if not len(others):
-            return self._changed(index, change)
+            return self._changed(np.array([index]), again)
+        others = self.sources.others(index)
         half = rng.choice(others, (len(others) + 1) // 2, replace=False)
-        nearest = nearest_source(self.photos.landmarks[index], self.photos.landmarks[half])
-        return self._changed(int(half[nearest]), change)
+        distances = source_distances(self.photos.landmarks[index], self.photos.landmarks[half])
+        return self._changed(half[np.argsort(distances)[: MOST + 1]], change)
 
 
 def to_batch(

@@ -48,14 +48,9 @@ class SourcePhotos:
         """
         if among is None:
             among = [self.places[int(source_distances(one, self.landmarks).argmin())] for one in targets]
-        return np.stack([self._moved(target, of) for target, of in zip(targets, among, strict=True)])
-
-    def _moved(self, target: Float[np.ndarray, "68 2"], among: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "s s 3"]:
-        chosen, weights = blend_weights(source_distances(target, self.landmarks[among]))
-        blend = np.zeros(self.frames.shape[1:], np.float32)
-        for index, weight in zip(among[chosen], weights, strict=True):
-            blend += weight * move_photo(self.frames[index], self.landmarks[index], target)
-        return np.rint(blend).astype(np.uint8)
+        return np.stack(
+            [blend_photos(self.frames[of], self.landmarks[of], one) for one, of in zip(targets, among, strict=True)]
+        )
 
     def steady(self, targets: Float[np.ndarray, "t 68 2"]) -> Int[np.ndarray, " n"]:
         """Indices of the photos of the place whose photo is nearest to the targets on average."""
@@ -74,6 +69,17 @@ def move_photo(
 ) -> UInt8[np.ndarray, "s s 3"]:
     """A photo warped as far as its person truly moves from one set of landmarks to the other."""
     return warp_photo(photo, source, denoised(source, target))
+
+
+def blend_photos(
+    photos: UInt8[np.ndarray, "k s s 3"], sources: Float[np.ndarray, "k 68 2"], target: Float[np.ndarray, "68 2"]
+) -> UInt8[np.ndarray, "s s 3"]:
+    """The nearest of the photos, moved to the target and averaged."""
+    chosen, weights = blend_weights(source_distances(target, sources))
+    blend = np.zeros(photos.shape[1:], np.float32)
+    for index, weight in zip(chosen, weights, strict=True):
+        blend += weight * move_photo(photos[index], sources[index], target)
+    return np.rint(blend).astype(np.uint8)
 
 
 def blend_weights(distances: Float[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:

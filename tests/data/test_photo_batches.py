@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from talkinghead.data.augment import NO_AUGMENTATION, AugmentConfig
 from talkinghead.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.data.synthetic import draw_sequence, random_motion
-from talkinghead.face.source_photos import move_photo
+from talkinghead.face.source_photos import blend_photos
 from talkinghead.media.image import frame_to_tensor
 
 
@@ -72,10 +73,14 @@ def test_several_photos_are_drawn_from_each_other():
     for number in range(20):
         (index,) = batches.indices(number)
         warped = batches.batch(number)["warped_photo"][0]
-        moved = [move_photo(photos.frames[i], photos.landmarks[i], photos.landmarks[index]) for i in range(4)]
-        (source,) = [i for i in range(4) if torch.equal(frame_to_tensor(moved[i]), warped)]
-        assert source != index
-        used.add((index, source))
+        pairs = [np.array(pair) for pair in combinations(range(4), 2)]
+        target = photos.landmarks[index]
+        blends = [blend_photos(photos.frames[pair], photos.landmarks[pair], target) for pair in pairs]
+        sources = {
+            tuple(p) for p, blend in zip(pairs, blends, strict=True) if torch.equal(frame_to_tensor(blend), warped)
+        }
+        assert any(index not in pair for pair in sources)
+        used |= {(index, *pair) for pair in sources}
     assert len(used) > 4
 
 
