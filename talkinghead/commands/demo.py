@@ -114,7 +114,8 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
 
     from talkinghead.face.draw import draw_landmarks
     from talkinghead.media.image import sheet, write_image
-    from talkinghead.portrait.reenactment import ReenactmentConfig, reenact, steer
+    from talkinghead.portrait.reenactment import reenact
+    from talkinghead.portrait.steering import ReenactmentConfig, steer
 
     motion = demo_motion()
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOTION_SUFFIX = ".safetensors"
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic")
 
 _EPILOG = """Examples:
 
@@ -89,8 +90,8 @@ def reenact(
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
     from talkinghead.portrait.avatar import Avatar
-    from talkinghead.portrait.reenactment import ReenactmentConfig
     from talkinghead.portrait.reenactment import reenact as write_clip
+    from talkinghead.portrait.steering import ReenactmentConfig
 
     config = ReenactmentConfig(
         motion=motion.value,
@@ -141,6 +142,8 @@ def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None
         from talkinghead.data.arkit_csv import read_arkit_csv
 
         return read_arkit_csv(path, fps=fps)
+    if path.suffix.lower() in PICTURES:
+        raise UserError(f"{path} is a picture, which does not move; give a video, a .motion{MOTION_SUFFIX} or a .csv.")
     with bar("tracking") as report:
         return Motion.from_video(path, detector=detector, device=device, progress=report)
 

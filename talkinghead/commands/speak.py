@@ -99,7 +99,7 @@ def speak(
     tts_command: Annotated[
         str | None, typer.Option(help="Speaks a text: a command with {output}, and {text} or the text on stdin.")
     ] = None,
-    language: Annotated[str, typer.Option(help="espeak-ng's voice for a text.")] = "en-us",
+    language: Annotated[str | None, typer.Option(help="espeak-ng's voice for a text; en-us by default.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Stream: sound in, frames out, with Pham's model.")] = False,
     rate: Annotated[int, typer.Option(min=8000, help="Live: Hz of the 16-bit mono PCM that comes in.")] = 16000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
@@ -123,6 +123,7 @@ def speak(
             "--save-motion": save_motion,
             "--save-voice": save_voice,
             "--tts-command": tts_command,
+            "--language": language,
         }
         if given := [name for name, value in unheard.items() if value is not None]:
             raise UserError(f"--live does not take {', '.join(given)}; leave that out.")
@@ -160,7 +161,7 @@ def speak(
 
     speaker = load_model(model or "karras")
     where = best_device(device)
-    with heard(voice, command=tts_command, language=language, keep=save_voice, overwrite=overwrite) as said:
+    with heard(voice, command=tts_command, language=language or "en-us", keep=save_voice, overwrite=overwrite) as said:
         spoken = speaker.predict(
             said.waveform,
             said.sample_rate,

@@ -28,4 +28,6 @@ def read_tensors(
                 raise ValueError(f"it holds {found}, not {expected}")
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"not a readable safetensors file: {error}") from error
+        riddle = isinstance(error, SafetensorError)  # "header too large", of a picture
+        reason = ", or one that is cut off" if riddle else f": {error}"
+        raise ValueError(f"not a readable safetensors file{reason}") from error

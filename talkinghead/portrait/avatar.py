@@ -29,9 +29,9 @@ from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.generator import Generator
 from talkinghead.portrait.head import FewShotHead, default_head_path, folded, read_safetensors
 from talkinghead.portrait.layers import Conv
+from talkinghead.portrait.steering import BATCH_SIZE, DEFAULTS, ReenactmentConfig, steer
 
 FORMAT = "talkinghead.avatar.1"
-BATCH_SIZE = 8
 _IN_FULL = ("adain_params", "source_landmarks")
 """Small tensors that are kept in single precision; the generator's are kept in half."""
 
@@ -147,12 +147,23 @@ class Avatar:
         self,
         motion: Motion,
         *,
-        batch_size: int = BATCH_SIZE,
+        config: ReenactmentConfig = DEFAULTS,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-        """The frames of a motion, one at a time; see `render_landmarks`."""
-        return self.render_landmarks(motion.landmarks, batch_size=batch_size, device=device, dtype=dtype)
+        """The frames of the person who moves as the motion does, one at a time.
+
+        Args:
+            motion: of anybody.
+            config: how it is carried over to this person; the defaults are those of `talkinghead reenact`.
+            device: where.
+            dtype: as for `render_landmarks`.
+
+        Raises:
+            UserError: if no frame of the motion shows a face.
+        """
+        landmarks = steer(motion, self.source_landmarks, config)
+        return self.render_landmarks(landmarks, batch_size=config.batch_size, device=device, dtype=dtype)
 
     def render_landmarks(
         self,

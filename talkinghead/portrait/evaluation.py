@@ -26,7 +26,7 @@ from talkinghead.portrait.judges import Judges, Scores
 from talkinghead.portrait.metrics import acceleration
 from talkinghead.portrait.protocol import Split, longest_run
 from talkinghead.portrait.records import Record
-from talkinghead.portrait.reenactment import ReenactmentConfig, steer
+from talkinghead.portrait.steering import ReenactmentConfig, steer
 
 METHODS = {
     "ff": "ours, feed-forward",

@@ -1,9 +1,8 @@
 """An avatar moved by a motion, from landmarks to a clip, a few frames at a time."""
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,64 +11,15 @@ from jaxtyping import Float32, UInt8
 from talkinghead.errors import UserError
 from talkinghead.face.crop import crop_frame
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.face.gaps import Missing, fill_gaps
-from talkinghead.face.retarget import retarget
-from talkinghead.face.smooth import one_euro
 from talkinghead.media.video import VideoWriter, read_frames
 from talkinghead.motion import Motion, Progress
-from talkinghead.portrait.avatar import BATCH_SIZE, Avatar
+from talkinghead.portrait.avatar import Avatar
+from talkinghead.portrait.steering import DEFAULTS, ReenactmentConfig, steer, turned_away
 
+FAR = 30.0
+"""Degrees between a head and the nearest photo from which on nose and cheek tear."""
 
-@dataclass(frozen=True)
-class ReenactmentConfig:
-    """How a motion is carried over to a person."""
-
-    motion: Literal["absolute", "relative"] = "absolute"
-    """Hold the head as the driver does, or start at a source photo and add the driver's movement."""
-    adapt_scale: bool = True
-    """Keep the face as large in the picture as in the source photos."""
-    keep_proportions: bool = True
-    """Keep the person's own face, not the driver's."""
-    reference: int | None = None
-    """The driver's frame that relative motion starts from; None for the one most like a source photo."""
-    smooth: float = 1.0
-    """Strength of the One-Euro filter; 0 is off."""
-    missing: Missing = "hold"
-    """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
-    batch_size: int = BATCH_SIZE
-    """Frames rendered at once."""
-
-
-def steer(
-    motion: Motion, source_landmarks: Float32[np.ndarray, "n 68 2"], config: ReenactmentConfig = ReenactmentConfig()
-) -> Float32[np.ndarray, "t 68 2"]:
-    """The landmarks that make the person of the source landmarks move as the motion does.
-
-    Raises:
-        UserError: if a face is missing and may not be, or the reference is not in the motion.
-    """
-    seen = motion.seen
-    name = motion.video or "the motion"
-    if config.missing == "fail" and not seen.all():
-        first = float(int(seen.argmin()) / motion.fps)
-        raise UserError(
-            f"{name}: {int((~seen).sum())} of {len(seen)} frames show no face, the first at {first:.2f} s; "
-            "choose --missing hold or --missing fade."
-        )
-    if not seen.any():
-        raise UserError(f"{name}: no frame shows a face; give a driver in which one is seen.")
-    if config.reference is not None and not 0 <= config.reference < len(motion):
-        raise UserError(f"--reference is {config.reference}; {name} has the frames 0 to {len(motion) - 1}.")
-    fps = float(motion.fps)
-    return retarget(  # nested, so that what is done with is let go: each array is as long as the motion
-        one_euro(fill_gaps(motion.landmarks, seen, fps=fps, how=config.missing), fps, strength=config.smooth),
-        source_landmarks,
-        mode=config.motion,
-        adapt_scale=config.adapt_scale,
-        keep_proportions=config.keep_proportions,
-        reference=config.reference,
-        confidence=seen.astype(np.float32),
-    )
+_log = logging.getLogger(__name__)
 
 
 def reenact(
@@ -77,7 +27,7 @@ def reenact(
     motion: Motion,
     output: Path,
     *,
-    config: ReenactmentConfig = ReenactmentConfig(),
+    config: ReenactmentConfig = DEFAULTS,
     compare: bool = False,
     sound: bool = True,
     device: str | torch.device = "cpu",
@@ -103,6 +53,16 @@ def reenact(
         UserError: if an input is missing or cannot be used, or `output` exists.
     """
     landmarks = steer(motion, avatar.source_landmarks, config)
+    away = turned_away(landmarks, avatar.source_landmarks)
+    if (away > FAR).any():
+        _log.warning(
+            "the head turns up to %.0f degrees away from the photos, more than %.0f in %d of %d frames: there nose and "
+            "cheek tear; photos that show such a turn would help",
+            away.max(),
+            FAR,
+            (away > FAR).sum(),
+            len(away),
+        )
     voice = motion.sound if sound else None
     if voice is not None and not voice.is_file():
         raise UserError(f"{voice}: the motion's sound is not there any more; bring it back or give --no-sound.")

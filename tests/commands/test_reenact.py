@@ -93,6 +93,7 @@ def test_an_input_is_never_overwritten(anna, clip, capsys):
         (["-o", "out.mp4", "--device", "tpu9"], "--device is 'tpu9'"),
         (["-o", "out.mp4", "--device", "meta"], "--device is 'meta'"),
         (["-o", "out.mp4", "--driver", "none.mp4"], "none.mp4: there is no such file"),
+        (["-o", "out.mp4", "--driver", "me.jpg"], "me.jpg is a picture"),
         (["-o", "out.mp4", "--driver", "none.motion.safetensors"], "none.motion.safetensors: there is no such file"),
         (["-o", "out.mp4", "--motion", "sideways"], "sideways"),
         (["-o", "out.mp4", "--speed", "2"], "--speed"),

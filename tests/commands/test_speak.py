@@ -175,6 +175,7 @@ def test_another_shape_and_another_topology(things, tmp_path):
         (["-o", "o.mp4", "--model", "{tetra}", "--blinks", "1"], "leave --blinks out"),
         (["-o", "o.mp4", "--live", "--emotion", "0", "--style", "1"], "--live does not take --emotion, --style; leave"),
         (["-o", "o.mp4", "--live", "--reference", "a.mp4"], "--live does not take --reference"),
+        (["-o", "o.mp4", "--live", "--language", "de"], "--live does not take --language"),
         (["-o", "o.mp4", "--live", "--pose", "100,0,0"], "within 90"),
         (["-o", "o.mp4", "--model", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
         (["-o", "o.mp4", "--model", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from people import TINY, drawn_photos, tiny_head
+from people import TINY, drawn_photos, tiny_head, turned_face
 
 from talkinghead.data.synthetic import random_motion, write_clip
 from talkinghead.errors import UserError
@@ -18,7 +18,8 @@ from talkinghead.media.audio import read_sound
 from talkinghead.media.video import probe, read_frames
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
-from talkinghead.portrait.reenactment import ReenactmentConfig, beside, driver_crops, reenact, steer
+from talkinghead.portrait.reenactment import beside, driver_crops, reenact
+from talkinghead.portrait.steering import ReenactmentConfig, steer, turned_away
 
 SIDE = TINY.size
 
@@ -199,3 +200,19 @@ def test_landmarks_in_one_place_are_no_face(avatar, driven):
     assert np.allclose(moved[:6], moved[5], atol=1e-5)
     with pytest.raises(UserError, match="no frame shows a face"):
         steer(Motion(0 * landmarks, driven.confidence, driven.fps), avatar.source_landmarks)
+
+
+def test_how_far_a_head_turns_away_from_the_nearest_photo(tmp_path, caplog):
+    photos = np.stack([turned_face(0), turned_face(20)])
+    roll = np.array([[0, -1], [1, 0]], np.float32)
+    moved = np.stack([turned_face(5), turned_face(24), turned_face(-35), (turned_face(0) - 0.5) @ roll.T + 0.5])
+    assert turned_away(moved.astype(np.float32), photos) == pytest.approx([5, 4, 35, 0], abs=1.5)
+    frontal = feed_forward(tiny_head(), drawn_photos(1))
+    plain = ReenactmentConfig(adapt_scale=False, keep_proportions=False, smooth=0)
+    turned = Motion(np.repeat(turned_face(50)[None], 3, 0), np.ones(3, np.float32), Fraction(25))
+    reenact(frontal, turned, tmp_path / "far.mp4", config=plain)
+    assert "in 3 of 3 frames" in caplog.text
+    caplog.clear()
+    still = replace(turned, landmarks=np.repeat(frontal.source_landmarks, 3, 0))
+    reenact(frontal, still, tmp_path / "near.mp4", config=plain)
+    assert not caplog.text

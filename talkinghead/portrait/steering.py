@@ -1,0 +1,82 @@
+"""A motion carried over to a person: the landmarks that are drawn, from those of whoever moves."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from talkinghead.errors import UserError
+from talkinghead.face.gaps import Missing, fill_gaps
+from talkinghead.face.head_shape import estimate_pose, face_model
+from talkinghead.face.retarget import retarget
+from talkinghead.face.smooth import one_euro
+from talkinghead.motion import Motion
+
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class ReenactmentConfig:
+    """How a motion is carried over to a person."""
+
+    motion: Literal["absolute", "relative"] = "absolute"
+    """Hold the head as the driver does, or start at a source photo and add the driver's movement."""
+    adapt_scale: bool = True
+    """Keep the face as large in the picture as in the source photos."""
+    keep_proportions: bool = True
+    """Keep the person's own face, not the driver's."""
+    reference: int | None = None
+    """The driver's frame that relative motion starts from; None for the one most like a source photo."""
+    smooth: float = 1.0
+    """Strength of the One-Euro filter; 0 is off."""
+    missing: Missing = "hold"
+    """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
+    batch_size: int = BATCH_SIZE
+    """Frames rendered at once."""
+
+
+DEFAULTS = ReenactmentConfig()
+
+
+def steer(
+    motion: Motion, source_landmarks: Float32[np.ndarray, "n 68 2"], config: ReenactmentConfig = DEFAULTS
+) -> Float32[np.ndarray, "t 68 2"]:
+    """The landmarks that make the person of the source landmarks move as the motion does.
+
+    Raises:
+        UserError: if a face is missing and may not be, or the reference is not in the motion.
+    """
+    seen = motion.seen
+    name = motion.video or "the motion"
+    if config.missing == "fail" and not seen.all():
+        first = float(int(seen.argmin()) / motion.fps)
+        raise UserError(
+            f"{name}: {int((~seen).sum())} of {len(seen)} frames show no face, the first at {first:.2f} s; "
+            "choose --missing hold or --missing fade."
+        )
+    if not seen.any():
+        raise UserError(f"{name}: no frame shows a face; give a driver in which one is seen.")
+    if config.reference is not None and not 0 <= config.reference < len(motion):
+        raise UserError(f"--reference is {config.reference}; {name} has the frames 0 to {len(motion) - 1}.")
+    fps = float(motion.fps)
+    return retarget(  # nested, so that what is done with is let go: each array is as long as the motion
+        one_euro(fill_gaps(motion.landmarks, seen, fps=fps, how=config.missing), fps, strength=config.smooth),
+        source_landmarks,
+        mode=config.motion,
+        adapt_scale=config.adapt_scale,
+        keep_proportions=config.keep_proportions,
+        reference=config.reference,
+        confidence=seen.astype(np.float32),
+    )
+
+
+def turned_away(
+    landmarks: Float[np.ndarray, "t 68 2"], source_landmarks: Float[np.ndarray, "n 68 2"]
+) -> Float[np.ndarray, " t"]:
+    """Degrees by which a head faces elsewhere than in the photo that comes nearest; how it leans does not count."""
+    facing, known = (
+        estimate_pose(points.astype(np.float64), face_model().mean).rotation[:, :, 2]
+        for points in (landmarks, source_landmarks)
+    )
+    return np.degrees(np.arccos(np.clip(facing @ known.T, -1, 1)).min(1))
