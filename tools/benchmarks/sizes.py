@@ -8,7 +8,7 @@ from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
 _TINY = PortraitConfig(
     size=32, min_channels=8, max_channels=16, embedding_dim=16, down_blocks=2, embedder_blocks=3, residual_blocks=1
 )
-SIZES = {"paper": PAPER, "light": LIGHT, "tiny": _TINY}
+SIZES = {"paper": PAPER, "light": LIGHT, "light-256": replace(LIGHT, size=256), "tiny": _TINY}
 
 
 def add_size_options(parser: argparse.ArgumentParser) -> None:
