@@ -161,8 +161,8 @@ def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Call
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
     photos = person.source_photos
-    place = None if photos is None else photos.steady(person.source_landmarks)
-    return lambda moves: person.render_landmarks(likeness.landmarks(moves), among=place, device=device)
+    shown = None if photos is None else photos.steady(person.source_landmarks)
+    return lambda moves: person.render_landmarks(likeness.landmarks(moves), shown=shown, device=device)
 
 
 def open_sink(output: Path, stack: ExitStack, *, fps: Fraction, sound: "LiveSound", overwrite: bool) -> Sink:

@@ -100,8 +100,8 @@ class PhotoBatches:
             return self._changed(np.array([index]), again)
         others = self.sources.others(index)
         half = rng.choice(others, (len(others) + 1) // 2, replace=False)
-        distances = source_distances(self.photos.landmarks[index], self.photos.landmarks[half])
-        return self._changed(half[np.argsort(distances)[: MOST + 1]], change)
+        nearest = np.argsort(source_distances(self.photos.landmarks[index], self.photos.landmarks[half]))
+        return self._changed(half[nearest[: MOST + 1]], change)
 
 
 def to_batch(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
+from talkinghead.face.landmarks import LEFT_BROW, RIGHT_BROW, interocular
 from talkinghead.face.movement import denoised
 from talkinghead.face.warp import source_distances, warp_photo
 
@@ -13,20 +14,23 @@ ALIKE = 20.0
 """Difference of the frames' edges, 0..255, below which two photos show the same place in the same light."""
 
 MOST = 3
-"""Photos that are laid over each other at most."""
+"""Photos whose faces are averaged at most."""
 
 SHARPNESS = 0.06
 """How much farther a photo is from the target, in distances of the eyes, to count e times less."""
 
 _LOOKED_AT = 200
+_FOREHEAD = 0.15
+_SOFTNESS = 0.06
+"""How far the face reaches above the brows, and how soft its edge is, in distances of the eyes."""
 
 
 class SourcePhotos:
-    """Photos of one person, laid over each other where they are wanted.
+    """Photos of one person, moved to where they are wanted.
 
-    The photos nearest to a target are moved to it and averaged, the nearest with the largest weight. Weights change
-    steadily with the target, so a clip does not jump where another photo becomes the nearest. Photos of different
-    places are never mixed.
+    Hair, shoulders and background are those of one photo. The face is the mean of the nearest photos of the same place,
+    the nearest with the largest weight: what the detector got wrong in one of them counts less. Weights change steadily
+    with the target, so that nothing jumps where another photo becomes the nearest.
 
     Args:
         frames: square crops.
@@ -38,25 +42,33 @@ class SourcePhotos:
         self.places = places(frames)
 
     def moved(
-        self, targets: Float[np.ndarray, "t 68 2"], among: Sequence[Int[np.ndarray, " n"]] | None = None
+        self,
+        targets: Float[np.ndarray, "t 68 2"],
+        *,
+        shown: int | None = None,
+        among: Sequence[Int[np.ndarray, " n"]] | None = None,
     ) -> UInt8[np.ndarray, "t s s 3"]:
         """The person at each target.
 
         Args:
             targets: wanted landmarks.
-            among: indices of the photos that may be used for each target; None takes those of the place of the nearest.
+            shown: index of the photo that hair and background are from; None takes the nearest to each target.
+            among: indices of the photos that may be used for each target; None takes those of the place that is shown.
         """
-        if among is None:
-            among = [self.places[int(source_distances(one, self.landmarks).argmin())] for one in targets]
-        return np.stack(
-            [blend_photos(self.frames[of], self.landmarks[of], one) for one, of in zip(targets, among, strict=True)]
-        )
+        moved = []
+        for index, target in enumerate(targets):
+            usable = np.arange(len(self.frames)) if among is None else among[index]
+            nearest = usable[int(source_distances(target, self.landmarks[usable]).argmin())]
+            main = int(nearest) if shown is None else shown
+            faces = self.places[main] if among is None else usable
+            order = np.concatenate([[main], faces[faces != main]])
+            moved.append(blend_photos(self.frames[order], self.landmarks[order], target))
+        return np.stack(moved)
 
-    def steady(self, targets: Float[np.ndarray, "t 68 2"]) -> Int[np.ndarray, " n"]:
-        """Indices of the photos of the place whose photo is nearest to the targets on average."""
-        shown = targets[:: max(1, len(targets) // _LOOKED_AT)]
-        distances = np.mean([source_distances(target, self.landmarks) for target in shown], 0)
-        return self.places[int(distances.argmin())]
+    def steady(self, targets: Float[np.ndarray, "t 68 2"]) -> int:
+        """Index of the photo nearest to the targets on average: a clip that shows it never jumps."""
+        looked_at = targets[:: max(1, len(targets) // _LOOKED_AT)]
+        return int(np.mean([source_distances(target, self.landmarks) for target in looked_at], 0).argmin())
 
     def others(self, index: int) -> Int[np.ndarray, " n"]:
         """Indices of the other photos of the place of a photo, which it can be drawn from; itself if there are none."""
@@ -74,12 +86,24 @@ def move_photo(
 def blend_photos(
     photos: UInt8[np.ndarray, "k s s 3"], sources: Float[np.ndarray, "k 68 2"], target: Float[np.ndarray, "68 2"]
 ) -> UInt8[np.ndarray, "s s 3"]:
-    """The nearest of the photos, moved to the target and averaged."""
+    """The first of the photos, moved to the target, with a face that is the mean of the nearest ones."""
     chosen, weights = blend_weights(source_distances(target, sources))
-    blend = np.zeros(photos.shape[1:], np.float32)
-    for index, weight in zip(chosen, weights, strict=True):
-        blend += weight * move_photo(photos[index], sources[index], target)
-    return np.rint(blend).astype(np.uint8)
+    moved = {int(index): move_photo(photos[index], sources[index], target) for index in {0, *chosen.tolist()}}
+    if len(moved) == 1:
+        return moved[0]
+    face = sum(weight * moved[int(index)].astype(np.float32) for index, weight in zip(chosen, weights, strict=True))
+    mask = face_mask(target, photos.shape[1])
+    return np.rint(moved[0] + mask * (face - moved[0])).astype(np.uint8)
+
+
+def face_mask(landmarks: Float[np.ndarray, "68 2"], side: int) -> Float32[np.ndarray, "{side} {side} 1"]:
+    """1 in the face, from the jaw to a little above the brows, 0 outside, soft at the edge."""
+    unit = float(interocular(landmarks[None])[0])
+    forehead = landmarks[[*RIGHT_BROW, *LEFT_BROW]] - [0, _FOREHEAD * unit]
+    outline = np.concatenate([landmarks, forehead]) * side - 0.5
+    hull = cv2.convexHull(np.rint(np.clip(outline, -side, 2 * side) * 16).astype(np.int32))
+    mask = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), hull, 255, cv2.LINE_AA, shift=4)
+    return cv2.GaussianBlur(mask, (0, 0), max(_SOFTNESS * unit * side, 0.5)).astype(np.float32)[..., None] / 255
 
 
 def blend_weights(distances: Float[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:

@@ -169,7 +169,7 @@ class Avatar:
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
-        among: Int[np.ndarray, " n"] | None = None,
+        shown: int | None = None,
         batch_size: int = BATCH_SIZE,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
@@ -178,8 +178,8 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
-            among: indices of the photos to paint over; None takes those of the place that fits the landmarks best as a
-                whole, the same for all frames, so that nothing jumps.
+            shown: index of the photo to paint over; None takes the one that fits the landmarks best as a whole, the
+                same for all frames, so that nothing jumps.
             batch_size: frames rendered at once.
             device: where.
             dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
@@ -187,17 +187,17 @@ class Avatar:
         Yields:
             RGB frames as wide as the avatar.
         """
-        if among is None and self.source_photos is not None and len(landmarks):
-            among = self.source_photos.steady(landmarks)
+        if shown is None and self.source_photos is not None and len(landmarks):
+            shown = self.source_photos.steady(landmarks)
         for first in range(0, len(landmarks), batch_size):
             part = landmarks[first : first + batch_size]
-            alike = None if among is None else [among] * len(part)
-            yield from self.render_batch(part, among=alike, device=device, dtype=dtype)
+            yield from self.render_batch(part, shown=shown, device=device, dtype=dtype)
 
     def render_batch(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
+        shown: int | None = None,
         among: Sequence[Int[np.ndarray, " n"]] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
@@ -206,7 +206,7 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
-            among: indices of the photos to paint over, for each frame; None takes those of the place of the nearest.
+            shown, among: photos to paint over, as for `SourcePhotos.moved`; None takes the nearest to each.
             device: where.
             dtype: as for `render_landmarks`.
         """
@@ -216,7 +216,7 @@ class Avatar:
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
             warped = None
             if self.source_photos is not None:
-                warped = frame_to_tensor(self.source_photos.moved(landmarks, among)).to(drawn)
+                warped = frame_to_tensor(self.source_photos.moved(landmarks, shown=shown, among=among)).to(drawn)
             frames = network(drawn, adain_params.expand(len(drawn), -1), warped)
             pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def test_several_photos_are_drawn_from_each_other():
     for number in range(20):
         (index,) = batches.indices(number)
         warped = batches.batch(number)["warped_photo"][0]
-        pairs = [np.array(pair) for pair in combinations(range(4), 2)]
+        pairs = [np.array(pair) for pair in permutations(range(4), 2)]
         target = photos.landmarks[index]
         blends = [blend_photos(photos.frames[pair], photos.landmarks[pair], target) for pair in pairs]
         sources = {

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from people import turned_face as turned
 
-from talkinghead.face.source_photos import MOST, SourcePhotos, blend_weights, edge_differences, move_photo, places
+from talkinghead.face.source_photos import (
+    MOST,
+    SourcePhotos,
+    blend_weights,
+    edge_differences,
+    face_mask,
+    move_photo,
+    places,
+)
 
 
 @pytest.fixture
@@ -53,23 +61,47 @@ def test_no_weight_jumps_where_a_photo_comes_or_goes():
     assert np.abs(np.diff(path, axis=0)).max() < 0.02
 
 
-def test_one_photo_is_moved_and_several_are_averaged(photos):
+def test_one_photo_is_moved_and_of_several_the_faces_are_averaged(photos):
     target = turned(5) + np.float32([0.04, 0])
-    one = photos.moved(target[None], [np.array([1])])[0]
+    one = photos.moved(target[None], among=[np.array([1])])[0]
     assert np.array_equal(one, move_photo(photos.frames[1], photos.landmarks[1], target))
-    both = photos.moved(target[None], [np.array([1, 2])])[0]
+    both = photos.moved(target[None], among=[np.array([1, 2])])[0]
     other = move_photo(photos.frames[2], photos.landmarks[2], target)
+    face = face_mask(target, 64)[..., 0]
+    assert np.array_equal(both[face == 0], one[face == 0])  # hair and background are the nearest photo's
     low, high = np.minimum(one, other), np.maximum(one, other)
     assert ((both >= low) & (both <= high)).all()
-    assert not np.array_equal(both, one)
+    assert (both != one)[face == 1].mean() > 0.5
+    shown = photos.moved(target[None], shown=2)[0]
+    assert np.array_equal(shown[face == 0], other[face == 0])
+
+
+def test_the_mask_is_the_face():
+    mask = face_mask(turned(0), 128)[..., 0]
+    x, y = (turned(0) * 128).astype(int).T
+    assert mask[y[30], x[30]] == 1
+    assert (mask[y[17:27], x[17:27]] > 0.7).all()
+    assert mask[0].max() == mask[:, 0].max() == 0
+    assert face_mask(turned(0) + np.float32(5), 128).max() == 0
+    assert np.isfinite(face_mask(np.full((68, 2), 0.5, np.float32), 128)).all()
 
 
 def test_places_are_never_mixed(photos):
     assert [place.tolist() for place in photos.places] == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [3]]
     near_the_other = photos.landmarks[3][None]
     assert photos.moved(near_the_other).min() > 130
-    assert photos.steady(near_the_other).tolist() == [3]
-    assert photos.steady(photos.landmarks[:3]).tolist() == [0, 1, 2]
-    assert photos.moved(near_the_other, [photos.steady(photos.landmarks[:3])]).max() < 130
+    assert photos.moved(near_the_other, shown=0).max() < 130
+    assert photos.steady(near_the_other) == 3
+    assert photos.steady(photos.landmarks[:3]) == 1
     assert photos.others(1).tolist() == [0, 2]
     assert photos.others(3).tolist() == [3]
+
+
+def test_a_clip_does_not_jump(photos):
+    photos.frames[:] = [[[60]]], [[[90]]], [[[120]]], [[[200]]]
+    path = np.stack([turned(0) + np.float32([x, 0]) for x in np.linspace(0, 0.1, 400)]).astype(np.float32)
+    clip = photos.moved(path, shown=1).astype(int)
+    assert np.abs(np.diff(clip, axis=0)).max() <= 4
+    assert (clip[:, 0] == 90).all()
+    assert clip[0].min() < 70
+    assert clip[-1].max() > 110

@@ -113,13 +113,12 @@ def test_painted_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_p
         head.generator.last.bias[3] = 100.0  # the photo is kept everywhere
     avatar = feed_forward(head, photos)
     sources = SourcePhotos(photos.frames, photos.landmarks)
-    place = sources.steady(landmarks)
-    expected = sources.moved(landmarks, [place] * 4)
+    expected = sources.moved(landmarks, shown=sources.steady(landmarks))
     assert np.array_equal(frames_of(avatar, landmarks, batch_size=2, dtype=FULL), expected)
-    one = np.array([1])
-    from_one = frames_of(avatar, landmarks, among=one, dtype=FULL)
-    assert np.array_equal(from_one, sources.moved(landmarks, [one] * 4))
-    assert not np.array_equal(from_one, expected)
+    other = (sources.steady(landmarks) + 1) % 3
+    from_other = frames_of(avatar, landmarks, shown=other, dtype=FULL)
+    assert np.array_equal(from_other, sources.moved(landmarks, shown=other))
+    assert not np.array_equal(from_other, expected)
     assert np.array_equal(avatar.render_batch(landmarks, dtype=FULL), sources.moved(landmarks))
     avatar.save(tmp_path / "a.safetensors")
     assert np.array_equal(frames_of(Avatar.load(tmp_path / "a.safetensors"), landmarks, dtype=FULL), expected)
