@@ -115,13 +115,13 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
     from talkinghead.face.draw import draw_landmarks
     from talkinghead.media.image import sheet, write_image
     from talkinghead.portrait.reenactment import reenact
-    from talkinghead.portrait.steering import ReenactmentConfig, steer
+    from talkinghead.portrait.steering import ReenactmentConfig
 
     motion = demo_motion()
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)
     reenact(avatar, motion, clip, config=config, overwrite=True)
     shown = np.linspace(0, len(motion) - 1, STRIP_COLUMNS).round().astype(int)
-    landmarks = steer(motion, avatar.source_landmarks, config)[shown]
+    landmarks = avatar.steer(motion, config)[shown]
     photo = photos.frames[0]
     drawn = [np.zeros_like(photo), *(draw_landmarks(points, len(photo)) for points in landmarks)]
     rows = [drawn, [photo, *avatar.render_batch(landmarks)]]

@@ -66,6 +66,10 @@ def reenact(
         int | None, typer.Option(min=0, help="Driver's frame that relative motion starts from; else the best one.")
     ] = None,
     smooth: Annotated[float, typer.Option(min=0, help="Strength of the smoothing of landmarks; 0 is off.")] = 1.0,
+    most_turn: Annotated[
+        float,
+        typer.Option(min=1, max=180, help="Degrees that the head turns away from the nearest photo at most; 180: all."),
+    ] = 30.0,
     missing: Annotated[
         MissingMode, typer.Option(help="Where the driver's face is not seen: hold the last, fade over, or fail.")
     ] = MissingMode.hold,
@@ -99,6 +103,7 @@ def reenact(
         keep_proportions=keep_proportions,
         reference=reference,
         smooth=smooth,
+        most_turn=most_turn,
         missing=missing.value,
         batch_size=batch_size,
     )

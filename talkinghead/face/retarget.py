@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
+from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.head_shape import Pose, estimate_pose, face_model, resting_face
@@ -33,6 +34,9 @@ MEASURED_FRAMES = 512
 
 BLOCK = 512
 """Frames worked on at a time."""
+
+_UNDECIDED = 5.0
+"""Degrees: of two photos whose angles differ by less, both draw a turned head back."""
 
 OPEN_QUANTILE = 0.7
 """Where, among a person's frames sorted by how open the eyes are, they count as open: people blink, and look down."""
@@ -120,6 +124,47 @@ def best_reference(
     """The driving frame and the source frame that are most alike in pose and expression, whoever the two people are."""
     seen = _seen(driving, confidence)
     return _closest(study(driving, seen), driving, study(source), source, seen=seen)
+
+
+def within_reach(
+    landmarks: Float[np.ndarray, "t 68 2"], source: Float[np.ndarray, "n 68 2"], *, most: float
+) -> Float32[np.ndarray, "t 68 2"]:
+    """The person's landmarks with turns held back that lead too far away from all photos.
+
+    A photo shows one side of a head: moved to the other, nose and cheek fold. Up to two thirds of the limit nothing
+    changes, beyond it a turn counts less and less. How a head leans does not count.
+
+    Args:
+        landmarks: of the person, moving.
+        source: of the photos.
+        most: degrees away from the nearest photo that are never exceeded.
+    """
+    person = study(source)
+    known = hold(person, source).pose.rotation[:, :, 2]
+    kept = np.empty(landmarks.shape, np.float32)
+    for block in _blocks(len(landmarks)):
+        held = hold(person, landmarks[block])
+        facing = held.pose.rotation[:, :, 2]
+        angles = np.degrees(np.arccos(np.clip(facing @ known.T, -1, 1)))
+        away, free = angles.min(1), most * 2 / 3
+        beyond = np.maximum(away - free, 0)
+        excess = beyond - (most - free) * (1 - np.exp(-beyond / (most - free)))
+        closeness = np.exp((away[:, None] - angles) / _UNDECIDED)
+        back = _turn_towards(facing, closeness @ known, np.radians(excess))
+        pose = Pose(back @ held.pose.rotation, held.pose.scale, held.pose.position)
+        kept[block] = np.where(excess[:, None, None] > 0, pose.project(held.points), landmarks[block])
+    return kept
+
+
+def _turn_towards(
+    facing: Float[np.ndarray, "t 3"], wanted: Float[np.ndarray, "t 3"], angles: Float[np.ndarray, " t"]
+) -> Float[np.ndarray, "t 3 3"]:
+    """Rotations by these angles, and no farther than there, from one direction towards another."""
+    axes = np.cross(facing, wanted)
+    sines = np.linalg.norm(axes, axis=-1)
+    between = np.arctan2(sines, (facing * wanted).sum(-1))
+    turns = axes / np.maximum(sines, 1e-9)[:, None] * np.minimum(angles, between)[:, None]
+    return Rotation.from_rotvec(turns).as_matrix()
 
 
 def study(landmarks: Float[np.ndarray, "f 68 2"], seen: Bool[np.ndarray, " f"] | None = None) -> Person:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from talkinghead import __version__
 from talkinghead.data.photos import Photos, read_photos, sha256
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
+from talkinghead.face.retarget import within_reach
 from talkinghead.face.source_photos import SourcePhotos
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import frame_to_tensor
@@ -162,8 +163,20 @@ class Avatar:
         Raises:
             UserError: if no frame of the motion shows a face.
         """
-        landmarks = steer(motion, self.source_landmarks, config)
+        landmarks = self.steer(motion, config)
         return self.render_landmarks(landmarks, batch_size=config.batch_size, device=device, dtype=dtype)
+
+    def steer(self, motion: Motion, config: ReenactmentConfig = DEFAULTS) -> Float32[np.ndarray, "t 68 2"]:
+        """The landmarks of the person who moves as the motion does, no farther than the photos allow.
+
+        Raises:
+            UserError: if a face is missing and may not be, or the reference is not in the motion.
+        """
+        landmarks = steer(motion, self.source_landmarks, config)
+        known = self.source_landmarks
+        if self.source_photos is not None:
+            known = known[self.source_photos.places[self.source_photos.steady(landmarks)]]
+        return within_reach(landmarks, known, most=config.most_turn)
 
     def render_landmarks(
         self,

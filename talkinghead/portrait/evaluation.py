@@ -26,7 +26,7 @@ from talkinghead.portrait.judges import Judges, Scores
 from talkinghead.portrait.metrics import acceleration
 from talkinghead.portrait.protocol import Split, longest_run
 from talkinghead.portrait.records import Record
-from talkinghead.portrait.steering import ReenactmentConfig, steer
+from talkinghead.portrait.steering import ReenactmentConfig
 
 METHODS = {
     "ff": "ours, feed-forward",
@@ -158,7 +158,7 @@ class Examiner:
         times, driving = driver.times[chosen], driver.landmarks[chosen]
         fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
         motion = Motion(driving, np.ones(len(driving), np.float32), fps)
-        moved = steer(motion, avatar.source_landmarks, ReenactmentConfig(motion="relative"))
+        moved = avatar.steer(motion, ReenactmentConfig(motion="relative"))
         rendered = np.stack(list(avatar.render_landmarks(moved, device=self.judges.device)))
         results = resized(rendered, self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)

@@ -1,6 +1,5 @@
 """An avatar moved by a motion, from landmarks to a clip, a few frames at a time."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +13,7 @@ from talkinghead.face.draw import draw_landmarks
 from talkinghead.media.video import VideoWriter, read_frames
 from talkinghead.motion import Motion, Progress
 from talkinghead.portrait.avatar import Avatar
-from talkinghead.portrait.steering import DEFAULTS, ReenactmentConfig, steer, turned_away
-
-FAR = 30.0
-"""Degrees between a head and the nearest photo from which on nose and cheek tear."""
-
-_log = logging.getLogger(__name__)
+from talkinghead.portrait.steering import DEFAULTS, ReenactmentConfig
 
 
 def reenact(
@@ -52,17 +46,7 @@ def reenact(
     Raises:
         UserError: if an input is missing or cannot be used, or `output` exists.
     """
-    landmarks = steer(motion, avatar.source_landmarks, config)
-    away = turned_away(landmarks, avatar.source_landmarks)
-    if (away > FAR).any():
-        _log.warning(
-            "the head turns up to %.0f degrees away from the photos, more than %.0f in %d of %d frames: there nose and "
-            "cheek tear; photos that show such a turn would help",
-            away.max(),
-            FAR,
-            (away > FAR).sum(),
-            len(away),
-        )
+    landmarks = avatar.steer(motion, config)
     voice = motion.sound if sound else None
     if voice is not None and not voice.is_file():
         raise UserError(f"{voice}: the motion's sound is not there any more; bring it back or give --no-sound.")

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from talkinghead.errors import UserError
 from talkinghead.face.gaps import Missing, fill_gaps
-from talkinghead.face.head_shape import estimate_pose, face_model
 from talkinghead.face.retarget import retarget
 from talkinghead.face.smooth import one_euro
 from talkinghead.motion import Motion
@@ -30,6 +29,8 @@ class ReenactmentConfig:
     """The driver's frame that relative motion starts from; None for the one most like a source photo."""
     smooth: float = 1.0
     """Strength of the One-Euro filter; 0 is off."""
+    most_turn: float = 30.0
+    """Degrees that the head turns away from the nearest photo at most: a driver who turns farther is held back."""
     missing: Missing = "hold"
     """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
     batch_size: int = BATCH_SIZE
@@ -42,7 +43,7 @@ DEFAULTS = ReenactmentConfig()
 def steer(
     motion: Motion, source_landmarks: Float32[np.ndarray, "n 68 2"], config: ReenactmentConfig = DEFAULTS
 ) -> Float32[np.ndarray, "t 68 2"]:
-    """The landmarks that make the person of the source landmarks move as the motion does.
+    """The landmarks that make the person of the source landmarks move as the motion does, however far it turns.
 
     Raises:
         UserError: if a face is missing and may not be, or the reference is not in the motion.
@@ -69,14 +70,3 @@ def steer(
         reference=config.reference,
         confidence=seen.astype(np.float32),
     )
-
-
-def turned_away(
-    landmarks: Float[np.ndarray, "t 68 2"], source_landmarks: Float[np.ndarray, "n 68 2"]
-) -> Float[np.ndarray, " t"]:
-    """Degrees by which a head faces elsewhere than in the photo that comes nearest; how it leans does not count."""
-    facing, known = (
-        estimate_pose(points.astype(np.float64), face_model().mean).rotation[:, :, 2]
-        for points in (landmarks, source_landmarks)
-    )
-    return np.degrees(np.arccos(np.clip(facing @ known.T, -1, 1)).min(1))

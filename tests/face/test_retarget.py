@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+from people import turned_face
 
 from talkinghead.data.drawn_person import Person, Pose
 from talkinghead.data.synthetic import random_motion
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
+from talkinghead.face.head_shape import estimate_pose, face_model
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
-from talkinghead.face.retarget import best_reference, retarget
+from talkinghead.face.retarget import best_reference, retarget, within_reach
 
 ANNA, BEN = 21, 29
 PIVOT = np.array([0.0, 0.7, -1.2])
@@ -181,3 +183,42 @@ def test_impossible_requests_are_refused():
         retarget(face, face[:0])
     with pytest.raises(ValueError, match="frame 7 of 1"):
         retarget(face, face, mode="relative", reference=7)
+
+
+def yaw_of(landmarks: np.ndarray) -> np.ndarray:
+    """Degrees to the side that heads face."""
+    facing = estimate_pose(landmarks.astype(np.float64), face_model().mean).rotation[:, :, 2]
+    return np.degrees(np.arctan2(facing[:, 0], facing[:, 2]))
+
+
+def test_turns_are_held_back_steadily_and_only_far_away_from_all_photos():
+    photos = np.stack([turned_face(0), turned_face(20)])
+    angles = np.arange(-70.0, 71.0)
+    moving = np.stack([turned_face(angle) for angle in angles])
+    kept = within_reach(moving, photos, most=30)
+    near = (angles >= -18) & (angles <= 38)
+    assert np.array_equal(kept[near], moving[near])
+    yaw = yaw_of(kept) * np.sign(yaw_of(moving)[-1])
+    assert yaw.min() == pytest.approx(-30, abs=3)
+    assert yaw.max() == pytest.approx(50, abs=3)
+    assert (np.diff(yaw) > -0.05).all()
+    assert np.abs(np.diff(kept, axis=0)).max() < 1.2 * np.abs(np.diff(moving, axis=0)).max()
+    assert np.array_equal(within_reach(moving, photos, most=180), moving)
+
+
+def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_held_back():
+    photo = turned_face(0)
+    spin = np.array([[0.5, -0.87], [0.87, 0.5]], np.float32)
+    leaning = ((photo - 0.5) @ spin.T + 0.5)[None]
+    assert np.array_equal(within_reach(leaning, photo[None], most=30), leaning)
+    talking = np.stack([turned_face(50)] * 2)
+    talking[1, [57, 58, 56, 65, 66, 67]] += np.float32([0, 0.03])
+    kept = within_reach(talking, photo[None], most=30)
+    assert mouth_opening(kept)[1] > mouth_opening(kept)[0] + 0.05
+
+
+def test_between_two_photos_nothing_jumps():
+    photos = np.stack([turned_face(-40), turned_face(40)])
+    moving = np.stack([turned_face(angle) for angle in np.linspace(-3, 3, 61)])
+    kept = within_reach(moving, photos, most=30)
+    assert np.abs(np.diff(kept, axis=0)).max() < 0.004
