@@ -80,7 +80,7 @@ def move_photo(
     photo: UInt8[np.ndarray, "s s 3"], source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
 ) -> UInt8[np.ndarray, "s s 3"]:
     """A photo warped as far as its person truly moves from one set of landmarks to the other."""
-    return warp_photo(photo, source, denoised(source, target))
+    return warp_photo(photo, source, denoised(source, target), sharp=True)
 
 
 def blend_photos(

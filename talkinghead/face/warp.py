@@ -47,7 +47,11 @@ def nearest_sources(
 
 
 def warp_photo(
-    photo: UInt8[np.ndarray, "s s 3"], source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
+    photo: UInt8[np.ndarray, "s s 3"],
+    source: Float[np.ndarray, "68 2"],
+    target: Float[np.ndarray, "68 2"],
+    *,
+    sharp: bool = False,
 ) -> UInt8[np.ndarray, "s s 3"]:
     """Move the photo's landmarks to the target's, piecewise affinely over a Delaunay triangulation.
 
@@ -58,10 +62,12 @@ def warp_photo(
         photo: square crop.
         source: landmarks in the photo, fractions of its side.
         target: where they should be, fractions of its side.
+        sharp: interpolate between pixels by a Lanczos filter, not linearly.
     """
     side = photo.shape[0]
+    between = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     origin = _origins(*control_points(source, target), side) * side - 0.5
-    return cv2.remap(photo, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(photo, origin, None, between, borderMode=cv2.BORDER_REPLICATE)
 
 
 def warp_nearest(
