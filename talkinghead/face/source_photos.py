@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 
 from talkinghead.face.landmarks import LEFT_BROW, RIGHT_BROW, interocular
 from talkinghead.face.movement import denoised
-from talkinghead.face.warp import source_distances, warp_photo
+from talkinghead.face.warp import Box, source_distances, warp_photo
 
 ALIKE = 20.0
 """Difference of the frames' edges, 0..255, below which two photos show the same place in the same light."""
@@ -77,10 +77,14 @@ class SourcePhotos:
 
 
 def move_photo(
-    photo: UInt8[np.ndarray, "s s 3"], source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
-) -> UInt8[np.ndarray, "s s 3"]:
-    """A photo warped as far as its person truly moves from one set of landmarks to the other."""
-    return warp_photo(photo, source, denoised(source, target), sharp=True)
+    photo: UInt8[np.ndarray, "s s 3"],
+    source: Float[np.ndarray, "68 2"],
+    target: Float[np.ndarray, "68 2"],
+    *,
+    box: Box | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A photo, or a box of it, warped as far as its person truly moves from one set of landmarks to the other."""
+    return warp_photo(photo, source, denoised(source, target), sharp=True, box=box)
 
 
 def blend_photos(
@@ -88,12 +92,18 @@ def blend_photos(
 ) -> UInt8[np.ndarray, "s s 3"]:
     """The first of the photos, moved to the target, with a face that is the mean of the nearest ones."""
     chosen, weights = blend_weights(source_distances(target, sources))
-    moved = {int(index): move_photo(photos[index], sources[index], target) for index in {0, *chosen.tolist()}}
-    if len(moved) == 1:
-        return moved[0]
-    face = sum(weight * moved[int(index)].astype(np.float32) for index, weight in zip(chosen, weights, strict=True))
+    moved = move_photo(photos[0], sources[0], target)
     mask = face_mask(target, photos.shape[1])
-    return np.rint(moved[0] + mask * (face - moved[0])).astype(np.uint8)
+    if chosen.tolist() == [0] or not mask.any():
+        return moved
+    rows, columns, _ = np.nonzero(mask)
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    face = np.zeros(mask[box].shape, np.float32)
+    for index, weight in zip(chosen, weights, strict=True):
+        part = moved[box] if index == 0 else move_photo(photos[index], sources[index], target, box=box)
+        face = face + weight * part
+    moved[box] = np.rint(moved[box] + mask[box] * (face - moved[box])).astype(np.uint8)
+    return moved
 
 
 def face_mask(landmarks: Float[np.ndarray, "68 2"], side: int) -> Float32[np.ndarray, "{side} {side} 1"]:

@@ -10,6 +10,9 @@ from scipy.spatial import Delaunay
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.landmarks import interocular
 
+Box = tuple[slice, slice]
+"""Rows and columns."""
+
 STILL = [*scheme.RIGHT_BROW, *scheme.LEFT_BROW, *scheme.NOSE_BRIDGE, *scheme.NOSE_BASE, 36, 39, 42, 45]
 """Points that move with the head, not with the mouth or the lids."""
 
@@ -52,7 +55,8 @@ def warp_photo(
     target: Float[np.ndarray, "68 2"],
     *,
     sharp: bool = False,
-) -> UInt8[np.ndarray, "s s 3"]:
+    box: Box | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
     """Move the photo's landmarks to the target's, piecewise affinely over a Delaunay triangulation.
 
     The triangles are those of the target and cover the frame, so each pixel is fetched once and nothing cracks. Beside
@@ -63,10 +67,13 @@ def warp_photo(
         source: landmarks in the photo, fractions of its side.
         target: where they should be, fractions of its side.
         sharp: interpolate between pixels by a Lanczos filter, not linearly.
+        box: rows and columns of the result to compute; None is all of it.
     """
     side = photo.shape[0]
+    rows, columns = box or (slice(0, side), slice(0, side))
     between = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
-    origin = _origins(*control_points(source, target), side) * side - 0.5
+    centres = _centres(side)[rows, columns]
+    origin = _origins(*control_points(source, target), centres) * side - 0.5
     return cv2.remap(photo, origin, None, between, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -89,8 +96,8 @@ def warp_nearest(
 
 
 def _origins(
-    source_points: Float[np.ndarray, "n 2"], target_points: Float[np.ndarray, "n 2"], side: int
-) -> Float32[np.ndarray, "{side} {side} 2"]:
+    source_points: Float[np.ndarray, "n 2"], target_points: Float[np.ndarray, "n 2"], cells: Float[np.ndarray, "h w 2"]
+) -> Float32[np.ndarray, "h w 2"]:
     """Where in the photo each cell of the target comes from, fractions of the side."""
     triangles = Delaunay(target_points)
     corners = np.pad(target_points[triangles.simplices], ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
@@ -98,17 +105,15 @@ def _origins(
     corners[flat] = np.eye(3)
     affine = np.linalg.solve(corners, source_points[triangles.simplices])
     affine[flat] = [[1, 0], [0, 1], [0, 0]]
-    centres, x, y = _centres(side)
-    chosen = affine.astype(np.float32)[triangles.find_simplex(centres)]
-    return (x * chosen[:, 0] + y * chosen[:, 1] + chosen[:, 2]).reshape(side, side, 2)
+    chosen = affine.astype(np.float32)[triangles.find_simplex(cells)]
+    x, y = (part.astype(np.float32) for part in (cells[..., :1], cells[..., 1:]))
+    return x * chosen[..., 0, :] + y * chosen[..., 1, :] + chosen[..., 2, :]
 
 
 @lru_cache(maxsize=8)
-def _centres(side: int) -> tuple[Float[np.ndarray, "n 2"], Float32[np.ndarray, "n 1"], Float32[np.ndarray, "n 1"]]:
-    """The middle of each cell of a grid, fractions of the side; and its parts."""
-    y, x = np.mgrid[0:side, 0:side]
-    centres = np.stack([(x.ravel() + 0.5) / side, (y.ravel() + 0.5) / side], -1)
-    return centres, centres[:, :1].astype(np.float32), centres[:, 1:].astype(np.float32)
+def _centres(side: int) -> Float[np.ndarray, "{side} {side} 2"]:
+    """The middle of each cell of a grid, fractions of the side."""
+    return (np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + 0.5) / side
 
 
 def control_points(
