@@ -122,6 +122,18 @@ def test_interrupt_is_exit_130(monkeypatch):
     assert exit_info.value.code == 130
 
 
+@pytest.mark.parametrize(("wish", "given"), [(None, "1"), ("3", "3")])
+def test_blas_does_not_spin_unless_the_user_asks_for_threads(monkeypatch, wish, given):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # so that it is put back
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    if wish is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", wish)
+    seen = []
+    replace_command(monkeypatch, lambda arguments: seen.append(os.environ["OPENBLAS_NUM_THREADS"]))
+    cli.main(["prepare"])
+    assert seen == [given]
+
+
 def test_command_gets_what_follows_its_verb(monkeypatch):
     seen = []
     replace_command(monkeypatch, seen.extend)

@@ -56,7 +56,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of frames.")] = 0,
     detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write results over earlier ones; what was measured is kept and used.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write results over earlier ones; what was measured is kept and used.")
+    ] = False,
 ) -> None:
     """Make avatars from T frames of each video and compare them with held-out frames of it.
 

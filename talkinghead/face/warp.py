@@ -105,9 +105,10 @@ def _origins(
     corners[flat] = np.eye(3)
     affine = np.linalg.solve(corners, source_points[triangles.simplices])
     affine[flat] = [[1, 0], [0, 1], [0, 0]]
-    chosen = affine.astype(np.float32)[triangles.find_simplex(cells)]
-    x, y = (part.astype(np.float32) for part in (cells[..., :1], cells[..., 1:]))
-    return x * chosen[..., 0, :] + y * chosen[..., 1, :] + chosen[..., 2, :]
+    planes = affine.astype(np.float32).transpose(2, 1, 0).copy()
+    chosen = planes[:, :, triangles.find_simplex(cells)]
+    x, y = cells.astype(np.float32).transpose(2, 0, 1).copy()
+    return np.stack([x * across + y * along + shift for across, along, shift in chosen], -1)
 
 
 @lru_cache(maxsize=8)
