@@ -2,9 +2,14 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
+from talkinghead.data.synthetic import write_drawn_shards
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("demo", "test", "check")
@@ -102,3 +107,22 @@ def test_train_default_names_the_folder_that_is_not_there(venv):
     answer = run("train_default", "no-clips", VENV=str(venv))
     assert answer.returncode == 1
     assert "no-clips" in answer.stderr
+
+
+def test_the_movement_filter_is_measured_and_no_file_is_written_over(tmp_path):
+    write_drawn_shards(tmp_path / "shards", people=2, frames=30, side=64)
+    out = tmp_path / "filter.safetensors"
+
+    def measure(*arguments: Path) -> subprocess.CompletedProcess[str]:
+        tool = ROOT / "tools" / "make_movement_filter"
+        return subprocess.run([sys.executable, tool, *arguments], capture_output=True, text=True, check=False)
+
+    assert "2 videos" in measure(tmp_path / "shards", "-o", out).stdout
+    gain = load_file(out)["gain"]
+    assert gain.shape == (136, 136)
+    assert np.isfinite(gain).all()
+    again = measure(tmp_path / "shards", "-o", out)
+    assert (again.returncode, "exists" in again.stderr) == (1, True)
+    nothing = measure(tmp_path, "-o", tmp_path / "other.safetensors")
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
+    assert "no shards here" in nothing.stderr

@@ -37,7 +37,7 @@ class PortraitConfig:
     attention: bool = True
     """Self-attention at 32 x 32 on the way down and 64 x 64 on the way up."""
     warped_photo: bool = False
-    """The generator also sees the nearest photo warped to the target's landmarks, and paints over it what the warp got
+    """The generator also sees photos warped to the target's landmarks, and paints over them what the warp got
     wrong. Not in the paper, whose generator knows a person by AdaIN parameters alone, learnt from 146,000 videos."""
 
     def __post_init__(self) -> None:
