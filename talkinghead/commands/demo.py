@@ -121,7 +121,7 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)
     reenact(avatar, motion, clip, config=config, overwrite=True)
     shown = np.linspace(0, len(motion) - 1, STRIP_COLUMNS).round().astype(int)
-    landmarks = avatar.steer(motion, config)[shown]
+    landmarks = avatar.steer(motion, config)[0][shown]
     photo = photos.frames[0]
     drawn = [np.zeros_like(photo), *(draw_landmarks(points, len(photo)) for points in landmarks)]
     rows = [drawn, [photo, *avatar.render_batch(landmarks)]]

@@ -220,6 +220,10 @@ def weights() -> Iterator[Finding]:
     """The heads that ship with the package."""
     folder = Path(str(files("talkinghead"))) / "weights"
     heads = sorted(folder.glob("*.head.safetensors"))
+    yield Finding(
+        "head", "movement filter", (folder / "movement_filter.safetensors").is_file(),
+        "for heads that paint over photos; measured in research footage", use="research",
+    )  # fmt: skip
     for head in heads:
         size = f"{head.stat().st_size / 1e6:.0f} MB, trained on research footage"
         yield Finding("head", head.stem, True, size, use="research")

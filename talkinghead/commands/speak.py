@@ -276,7 +276,9 @@ def render(
 
         person = Avatar.load(avatar)
         landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves)
+        photo = person.shown_photo(landmarks)
+        landmarks = person.held_back(landmarks, shown=photo)
         with VideoWriter(output, fps=moves.fps, sound=moves.sound, overwrite=overwrite) as writer:
-            for done, frame in enumerate(person.render_landmarks(landmarks, device=device), 1):
+            for done, frame in enumerate(person.render_landmarks(landmarks, shown=photo, device=device), 1):
                 writer.write(frame)
                 report(done, len(landmarks))

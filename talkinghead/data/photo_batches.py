@@ -27,7 +27,7 @@ class PhotoBatches:
         batch_size: photos a batch; all of them where there are fewer.
         augment: changes, drawn for each photo of each batch.
         seed: of all draws.
-        warped_photo: warp a photo to the landmarks of each.
+        warped_photo: move the photos to the landmarks of each.
     """
 
     def __init__(

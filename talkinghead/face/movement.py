@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file
 
-from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS, interocular
+from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS
 from talkinghead.face.warp import nearest_source, similarity
 
 _UPPER, _LOWER = np.concatenate([EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS]).T
@@ -54,7 +54,9 @@ def movement_filter() -> Float[np.ndarray, "136 136"]:
     return load_file(path)["gain"].astype(np.float64)
 
 
-def measure_movement_filter(videos: Iterable[Float[np.ndarray, "_ 68 2"]], *, seed: int = 0) -> np.ndarray:
+def measure_movement_filter(
+    videos: Iterable[Float[np.ndarray, "_ 68 2"]], *, seed: int = 0
+) -> Float[np.ndarray, "136 136"]:
     """The filter (136, 136) for what a detector finds in videos.
 
     Movement is measured from the nearest of some frames to another frame of the video, noise from the mean of two
@@ -97,8 +99,7 @@ def _both_ways(source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 
 def _turn(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "2 2"]:
     """The axes of the face, as long as the distance of its eyes."""
     x, y = (landmarks[45] - landmarks[36]).astype(np.float64)
-    size = max(float(interocular(landmarks[None])[0]), 1e-6)
-    return np.array([[x, -y], [y, x]]) if np.hypot(x, y) >= 1e-6 else size * np.eye(2)
+    return np.array([[x, -y], [y, x]]) if np.hypot(x, y) >= 1e-6 else 1e-6 * np.eye(2)
 
 
 def _movement(

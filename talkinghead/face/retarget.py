@@ -35,7 +35,7 @@ MEASURED_FRAMES = 512
 BLOCK = 512
 """Frames worked on at a time."""
 
-_UNDECIDED = 5.0
+_UNDECIDED = 20.0
 """Degrees: of two photos whose angles differ by less, both draw a turned head back."""
 
 OPEN_QUANTILE = 0.7
@@ -137,8 +137,14 @@ def within_reach(
     Args:
         landmarks: of the person, moving.
         source: of the photos.
-        most: degrees away from the nearest photo that are never exceeded.
+        most: degrees away from the nearest photo; between photos of two sides, where there is no way back, it may be
+            more.
+
+    Raises:
+        ValueError: if that is not above 0.
     """
+    if not most > 0:
+        raise ValueError(f"most is {most}; a head must be able to turn by more than 0 degrees")
     person = study(source)
     known = hold(person, source).pose.rotation[:, :, 2]
     kept = np.empty(landmarks.shape, np.float32)

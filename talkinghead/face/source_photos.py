@@ -53,7 +53,8 @@ class SourcePhotos:
         Args:
             targets: wanted landmarks.
             shown: index of the photo that hair and background are from; None takes the nearest to each target.
-            among: indices of the photos that may be used for each target; None takes those of the place that is shown.
+            among: indices of the photos that faces may be from, for each target; None takes those of the place that is
+                shown.
         """
         moved = []
         for index, target in enumerate(targets):
@@ -109,7 +110,8 @@ def blend_photos(
 def face_mask(landmarks: Float[np.ndarray, "68 2"], side: int) -> Float32[np.ndarray, "{side} {side} 1"]:
     """1 in the face, from the jaw to a little above the brows, 0 outside, soft at the edge."""
     unit = float(interocular(landmarks[None])[0])
-    forehead = landmarks[[*RIGHT_BROW, *LEFT_BROW]] - [0, _FOREHEAD * unit]
+    up = landmarks[27] - landmarks[8]
+    forehead = landmarks[[*RIGHT_BROW, *LEFT_BROW]] + _FOREHEAD * unit * up / max(float(np.linalg.norm(up)), 1e-6)
     outline = np.concatenate([landmarks, forehead]) * side - 0.5
     hull = cv2.convexHull(np.rint(np.clip(outline, -side, 2 * side) * 16).astype(np.int32))
     mask = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), hull, 255, cv2.LINE_AA, shift=4)

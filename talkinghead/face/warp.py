@@ -42,13 +42,6 @@ def nearest_source(target: Float[np.ndarray, "68 2"], sources: Float[np.ndarray,
     return int(np.argmin(source_distances(target, sources)))
 
 
-def nearest_sources(
-    targets: Float[np.ndarray, "t 68 2"], sources: Float[np.ndarray, "k 68 2"]
-) -> Int[np.ndarray, " t"]:
-    """Index of the source photo nearest to each target, each for itself."""
-    return np.array([nearest_source(target, sources) for target in targets], np.int64)
-
-
 def warp_photo(
     photo: UInt8[np.ndarray, "s s 3"],
     source: Float[np.ndarray, "68 2"],
@@ -81,7 +74,7 @@ def warp_nearest(
     photos: UInt8[np.ndarray, "k s s 3"],
     sources: Float[np.ndarray, "k 68 2"],
     targets: Float[np.ndarray, "t 68 2"],
-    nearest: Int[np.ndarray, " t"] | None = None,
+    nearest: Int[np.ndarray, " t"],
 ) -> UInt8[np.ndarray, "t s s 3"]:
     """For each target the nearest photo, moved to it.
 
@@ -89,10 +82,9 @@ def warp_nearest(
         photos: square crops.
         sources: their landmarks, fractions of the side.
         targets: wanted landmarks.
-        nearest: index of the photo for each target, if it is chosen already.
+        nearest: index of the photo for each target.
     """
-    chosen = nearest_sources(targets, sources) if nearest is None else nearest
-    return np.stack([warp_photo(photos[i], sources[i], one) for i, one in zip(chosen, targets, strict=True)])
+    return np.stack([warp_photo(photos[i], sources[i], one) for i, one in zip(nearest, targets, strict=True)])
 
 
 def _origins(

@@ -161,22 +161,42 @@ class Avatar:
             dtype: as for `render_landmarks`.
 
         Raises:
-            UserError: if no frame of the motion shows a face.
+            UserError: if a face is missing and may not be, or the reference is not in the motion.
         """
-        landmarks = self.steer(motion, config)
-        return self.render_landmarks(landmarks, batch_size=config.batch_size, device=device, dtype=dtype)
+        landmarks, shown = self.steer(motion, config)
+        return self.render_landmarks(landmarks, shown=shown, batch_size=config.batch_size, device=device, dtype=dtype)
 
-    def steer(self, motion: Motion, config: ReenactmentConfig = DEFAULTS) -> Float32[np.ndarray, "t 68 2"]:
+    def steer(
+        self, motion: Motion, config: ReenactmentConfig = DEFAULTS
+    ) -> tuple[Float32[np.ndarray, "t 68 2"], int | None]:
         """The landmarks of the person who moves as the motion does, no farther than the photos allow.
+
+        Gives the photo to show with them, too, as `shown_photo` does.
 
         Raises:
             UserError: if a face is missing and may not be, or the reference is not in the motion.
         """
         landmarks = steer(motion, self.source_landmarks, config)
-        known = self.source_landmarks
-        if self.source_photos is not None:
-            known = known[self.source_photos.places[self.source_photos.steady(landmarks)]]
-        return within_reach(landmarks, known, most=config.most_turn)
+        shown = self.shown_photo(landmarks)
+        return self.held_back(landmarks, shown=shown, most=config.most_turn), shown
+
+    def shown_photo(self, landmarks: Float[np.ndarray, "t 68 2"]) -> int | None:
+        """Index of the photo that hair and background of a clip are best taken from; None if none is painted over."""
+        return None if self.source_photos is None else self.source_photos.steady(landmarks)
+
+    def held_back(
+        self, landmarks: Float[np.ndarray, "t 68 2"], *, shown: int | None, most: float = DEFAULTS.most_turn
+    ) -> Float32[np.ndarray, "t 68 2"]:
+        """The landmarks without turns away from the photos of the place that is shown; all of them if none is.
+
+        Args:
+            landmarks: of the person, moving.
+            shown: the photo that hair and background are from.
+            most: degrees away from the nearest photo.
+        """
+        if self.source_photos is None or shown is None:
+            return landmarks.astype(np.float32)
+        return within_reach(landmarks, self.source_landmarks[self.source_photos.places[shown]], most=most)
 
     def render_landmarks(
         self,
@@ -191,8 +211,8 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
-            shown: index of the photo to paint over; None takes the one that fits the landmarks best as a whole, the
-                same for all frames, so that nothing jumps.
+            shown: index of the photo that hair and background are from; None takes the one that fits the landmarks best
+                as a whole, the same for all frames, so that nothing jumps.
             batch_size: frames rendered at once.
             device: where.
             dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
@@ -200,8 +220,8 @@ class Avatar:
         Yields:
             RGB frames as wide as the avatar.
         """
-        if shown is None and self.source_photos is not None and len(landmarks):
-            shown = self.source_photos.steady(landmarks)
+        if shown is None and len(landmarks):
+            shown = self.shown_photo(landmarks)
         for first in range(0, len(landmarks), batch_size):
             part = landmarks[first : first + batch_size]
             yield from self.render_batch(part, shown=shown, device=device, dtype=dtype)

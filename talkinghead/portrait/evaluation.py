@@ -158,8 +158,8 @@ class Examiner:
         times, driving = driver.times[chosen], driver.landmarks[chosen]
         fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
         motion = Motion(driving, np.ones(len(driving), np.float32), fps)
-        moved = avatar.steer(motion, ReenactmentConfig(motion="relative"))
-        rendered = np.stack(list(avatar.render_landmarks(moved, device=self.judges.device)))
+        moved, shown = avatar.steer(motion, ReenactmentConfig(motion="relative"))
+        rendered = np.stack(list(avatar.render_landmarks(moved, shown=shown, device=self.judges.device)))
         results = resized(rendered, self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
         scores = self.judges.look(results, moved, source_embedding=source_embedding)

@@ -11,8 +11,8 @@ import numpy as np
 from talkinghead.data.shards import Track
 from talkinghead.media.files import atomic_path
 
-VERSION = 1
-"""Raised when a measure changes, so that records of an older one are made again."""
+VERSION = 2
+"""Raised when a measure or the rendering changes, so that records of an older one are made again."""
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,11 @@ def reenact(
     Raises:
         UserError: if an input is missing or cannot be used, or `output` exists.
     """
-    landmarks = avatar.steer(motion, config)
+    landmarks, shown = avatar.steer(motion, config)
     voice = motion.sound if sound else None
     if voice is not None and not voice.is_file():
         raise UserError(f"{voice}: the motion's sound is not there any more; bring it back or give --no-sound.")
-    frames = avatar.render_landmarks(landmarks, batch_size=config.batch_size, device=device)
+    frames = avatar.render_landmarks(landmarks, shown=shown, batch_size=config.batch_size, device=device)
     if compare:
         frames = beside(driver_crops(motion, avatar.config.size), landmarks, frames)
     with VideoWriter(output, fps=motion.fps, sound=voice, overwrite=overwrite) as writer:

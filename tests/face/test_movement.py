@@ -59,9 +59,9 @@ def test_landmarks_that_all_fall_together_are_survived():
     assert np.isfinite(denoised(np.full_like(face, 0.5), face)).all()
 
 
-def test_the_shipped_filter_never_enlarges_and_knows_no_side():
+def test_the_shipped_filter_hardly_enlarges_and_knows_no_side():
     gain = movement_filter()
-    assert np.linalg.norm(gain, 2) < 1.3
+    assert np.linalg.norm(gain, 2) < 1.2
     assert 0 < np.linalg.eigvals(gain).real.max() <= 1.0001
     order = np.stack([2 * MIRROR, 2 * MIRROR + 1], -1).ravel()
     sign = np.tile([-1, 1], 68)

@@ -219,6 +219,12 @@ def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_held_back():
 
 def test_between_two_photos_nothing_jumps():
     photos = np.stack([turned_face(-40), turned_face(40)])
-    moving = np.stack([turned_face(angle) for angle in np.linspace(-3, 3, 61)])
+    moving = np.stack([turned_face(angle) for angle in range(-6, 7)])
     kept = within_reach(moving, photos, most=30)
-    assert np.abs(np.diff(kept, axis=0)).max() < 0.004
+    assert np.abs(np.diff(kept, axis=0)).max() < 3 * np.abs(np.diff(moving, axis=0)).max()
+
+
+@pytest.mark.parametrize("most", [0, -5, float("nan")])
+def test_a_head_that_may_not_turn_at_all_is_refused(most):
+    with pytest.raises(ValueError, match="most is"):
+        within_reach(turned_face(0)[None], turned_face(0)[None], most=most)

@@ -82,6 +82,8 @@ def test_the_mask_is_the_face():
     assert mask[y[30], x[30]] == 1
     assert (mask[y[17:27], x[17:27]] > 0.7).all()
     assert mask[0].max() == mask[:, 0].max() == 0
+    lying = (turned(0) - 0.5) @ np.float32([[0, 1], [-1, 0]]) + 0.5  # a quarter turn
+    assert np.abs(face_mask(lying, 128)[..., 0] - np.rot90(mask, -1)).max() < 0.1
     assert face_mask(turned(0) + np.float32(5), 128).max() == 0
     assert np.isfinite(face_mask(np.full((68, 2), 0.5, np.float32), 128)).all()
 

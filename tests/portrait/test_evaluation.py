@@ -62,14 +62,17 @@ def test_frames_are_decoded_once_and_avatars_paint_each_target_for_itself(judges
     frames, render = Track.frames, Avatar.render_batch
     monkeypatch.setattr(Track, "frames", lambda track, chosen: decoded.extend(chosen) or frames(track, chosen))
     monkeypatch.setattr(
-        Avatar, "render_batch", lambda person, what, **more: rendered.append(what) or render(person, what, **more)
+        Avatar,
+        "render_batch",
+        lambda person, what, **more: rendered.append((what, {*more})) or render(person, what, **more),
     )
     track = drawn_track(0, frames=FRAMES, side=SIZE)
     examiner = Examiner(judges, Settings(size=SIZE), head=tiny_head(config=PAINTER))
     examiner.examine(track, split, shots=3)
     assert sorted(decoded) == sorted([*split.pool, *split.targets])
     assert len(rendered) == 1
-    assert np.array_equal(rendered[0], track.landmarks[split.targets])
+    assert np.array_equal(rendered[0][0], track.landmarks[split.targets])
+    assert not rendered[0][1] & {"shown", "among"}
 
 
 def test_a_target_that_is_among_the_sources_is_copied_exactly(judges):

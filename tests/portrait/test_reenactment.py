@@ -207,10 +207,33 @@ def test_a_driver_who_turns_too_far_is_held_back(tmp_path):
     turned = Motion(np.stack([turned_face(x) for x in (0, 10, 60)]), np.ones(3, np.float32), Fraction(25))
     plain = ReenactmentConfig(smooth=0)
     free = steer(turned, frontal.source_landmarks, plain)
-    assert np.array_equal(frontal.steer(turned, replace(plain, most_turn=180)), free)
-    held = frontal.steer(turned, plain)
+    assert np.array_equal(frontal.steer(turned, replace(plain, most_turn=180))[0], free)
+    held, shown = frontal.steer(turned, plain)
+    assert shown == 0
     assert np.array_equal(held[:2], free[:2])
     assert np.abs(held[2] - free[2]).max() > 0.03
     reenact(frontal, turned, tmp_path / "held.mp4", config=plain)
     wanted = np.stack(list(frontal.render_landmarks(held)))
     assert np.abs(frames_of(tmp_path / "held.mp4").astype(int) - wanted).mean() < 8
+
+
+def test_an_avatar_that_shows_no_photo_turns_as_far_as_the_driver():
+    painted_alone = feed_forward(tiny_head(), drawn_photos(1))
+    turned = Motion(turned_face(60)[None], np.ones(1, np.float32), Fraction(25))
+    plain = ReenactmentConfig(smooth=0)
+    landmarks, shown = painted_alone.steer(turned, plain)
+    assert shown is None
+    assert np.array_equal(landmarks, steer(turned, painted_alone.source_landmarks, plain))
+
+
+def test_a_head_is_held_back_by_the_photos_of_the_place_that_is_shown():
+    photos = drawn_photos(2)
+    photos.landmarks[:] = turned_face(0), turned_face(45)
+    photos.frames[0], photos.frames[1] = 40, 200  # two places
+    avatar = feed_forward(tiny_head(config=PAINTER), photos)
+    moving = np.stack([turned_face(0)] * 9 + [turned_face(45)])
+    assert avatar.shown_photo(moving) == 0
+    held = avatar.held_back(moving, shown=0)
+    assert np.array_equal(held[0], moving[0])
+    assert np.abs(held[9] - moving[9]).max() > 0.02
+    assert np.array_equal(avatar.held_back(moving[9:], shown=1), moving[9:])
