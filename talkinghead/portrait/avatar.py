@@ -30,7 +30,7 @@ from talkinghead.portrait.config import PortraitConfig
 from talkinghead.portrait.generator import Generator
 from talkinghead.portrait.head import FewShotHead, default_head_path, folded, read_safetensors
 from talkinghead.portrait.layers import Conv
-from talkinghead.portrait.steering import BATCH_SIZE, DEFAULTS, ReenactmentConfig, steer
+from talkinghead.portrait.steering import BATCH_SIZE, DEFAULTS, ReenactmentConfig, carry_over
 
 FORMAT = "talkinghead.avatar.1"
 _IN_FULL = ("adain_params", "source_landmarks")
@@ -176,7 +176,7 @@ class Avatar:
         Raises:
             UserError: if a face is missing and may not be, or the reference is not in the motion.
         """
-        landmarks = steer(motion, self.source_landmarks, config)
+        landmarks = carry_over(motion, self.source_landmarks, config)
         shown = self.shown_photo(landmarks)
         return self.held_back(landmarks, shown=shown, most=config.most_turn), shown
 

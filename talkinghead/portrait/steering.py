@@ -30,7 +30,7 @@ class ReenactmentConfig:
     smooth: float = 1.0
     """Strength of the One-Euro filter; 0 is off."""
     most_turn: float = 30.0
-    """Degrees that the head turns away from the nearest photo at most: a driver who turns farther is held back."""
+    """Degrees that the head turns away from the nearest photo at most; `Avatar.steer` holds a driver back there."""
     missing: Missing = "hold"
     """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
     batch_size: int = BATCH_SIZE
@@ -40,7 +40,7 @@ class ReenactmentConfig:
 DEFAULTS = ReenactmentConfig()
 
 
-def steer(
+def carry_over(
     motion: Motion, source_landmarks: Float32[np.ndarray, "n 68 2"], config: ReenactmentConfig = DEFAULTS
 ) -> Float32[np.ndarray, "t 68 2"]:
     """The landmarks that make the person of the source landmarks move as the motion does, however far it turns.

@@ -16,7 +16,7 @@ from talkinghead.face.source_photos import SourcePhotos
 from talkinghead.media.image import write_image
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, fast_dtype, feed_forward, mean_embedding, origin
-from talkinghead.portrait.steering import ReenactmentConfig, steer
+from talkinghead.portrait.steering import ReenactmentConfig, carry_over
 
 FULL = torch.float32
 
@@ -72,7 +72,7 @@ def test_a_motion_is_rendered_frame_by_frame(head):
     landmarks = drawn_photos(4).landmarks
     motion = Motion(landmarks, np.ones(4, np.float32), Fraction(25))
     avatar = feed_forward(head, drawn_photos())
-    moved = steer(motion, avatar.source_landmarks)
+    moved = carry_over(motion, avatar.source_landmarks)
     assert np.array_equal(np.stack(list(avatar.render(motion))), frames_of(avatar, moved))
     plain = ReenactmentConfig(adapt_scale=False, keep_proportions=False, smooth=0, batch_size=1)
     assert (

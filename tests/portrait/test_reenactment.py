@@ -19,7 +19,7 @@ from talkinghead.media.video import probe, read_frames
 from talkinghead.motion import Motion
 from talkinghead.portrait.avatar import Avatar, feed_forward
 from talkinghead.portrait.reenactment import beside, driver_crops, reenact
-from talkinghead.portrait.steering import ReenactmentConfig, steer
+from talkinghead.portrait.steering import ReenactmentConfig, carry_over
 
 SIDE = TINY.size
 
@@ -47,7 +47,7 @@ def test_steering_smooths_and_then_retargets(avatar, driven):
     smooth = one_euro(driven.landmarks, float(driven.fps), strength=2.0)
     wanted = retarget(smooth, avatar.source_landmarks, mode="relative", reference=3, adapt_scale=False)
     config = ReenactmentConfig(motion="relative", reference=3, adapt_scale=False, smooth=2.0)
-    assert np.array_equal(steer(driven, avatar.source_landmarks, config), wanted)
+    assert np.array_equal(carry_over(driven, avatar.source_landmarks, config), wanted)
 
 
 def test_steering_holds_few_copies_of_a_long_motion(avatar):
@@ -56,7 +56,7 @@ def test_steering_holds_few_copies_of_a_long_motion(avatar):
         motion = Motion(np.resize(drawn, (frames, 68, 2)), seen, Fraction(25))
         tracemalloc.start()
         try:
-            steer(motion, avatar.source_landmarks, ReenactmentConfig(smooth=0))
+            carry_over(motion, avatar.source_landmarks, ReenactmentConfig(smooth=0))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -67,7 +67,7 @@ def test_steering_holds_few_copies_of_a_long_motion(avatar):
 
 def test_the_drivers_face_as_it_is_can_be_had(avatar, driven):
     plain = ReenactmentConfig(adapt_scale=False, keep_proportions=False, smooth=0)
-    assert np.allclose(steer(driven, avatar.source_landmarks, plain), driven.landmarks, atol=1e-6)
+    assert np.allclose(carry_over(driven, avatar.source_landmarks, plain), driven.landmarks, atol=1e-6)
 
 
 def test_rate_length_and_sound_are_the_drivers(avatar, driven, tmp_path):
@@ -90,7 +90,7 @@ def test_the_sound_can_be_left_out(avatar, driven, tmp_path):
 def test_the_clip_shows_the_avatar_as_steered(avatar, driven, tmp_path):
     config = ReenactmentConfig(batch_size=7)
     reenact(avatar, driven, tmp_path / "out.mp4", config=config)
-    wanted = np.stack(list(avatar.render_landmarks(steer(driven, avatar.source_landmarks, config))))
+    wanted = np.stack(list(avatar.render_landmarks(carry_over(driven, avatar.source_landmarks, config))))
     shown = frames_of(tmp_path / "out.mp4")
     bright = [frames.mean(3).reshape(20, 8, SIDE // 8, 8, SIDE // 8).mean((2, 4)) for frames in (shown, wanted)]
     assert np.abs(bright[0] - bright[1]).mean() < 2  # what the codec leaves of a random network's noise
@@ -100,7 +100,7 @@ def test_compare_shows_driver_landmarks_and_person_of_the_same_moment(avatar, dr
     reenact(avatar, driven, tmp_path / "out.mp4", compare=True)
     shown = frames_of(tmp_path / "out.mp4").astype(float)
     assert shown.shape == (20, SIDE, 3 * SIDE, 3)
-    landmarks = steer(driven, avatar.source_landmarks)
+    landmarks = carry_over(driven, avatar.source_landmarks)
     crops = np.stack(list(driver_crops(driven, SIDE))).astype(float)
     drawn = np.stack([draw_landmarks(points, SIDE) for points in landmarks]).astype(float)
     for column, wanted in ((0, crops), (1, drawn)):
@@ -124,7 +124,7 @@ def test_lost_frames_are_made_up(avatar, driven, missing):
     landmarks[6:10] = 0.9
     lost = replace(driven, confidence=confidence, landmarks=landmarks)
     plain = {"adapt_scale": False, "keep_proportions": False, "smooth": 0}
-    moved = steer(lost, avatar.source_landmarks, ReenactmentConfig(missing=missing, **plain))
+    moved = carry_over(lost, avatar.source_landmarks, ReenactmentConfig(missing=missing, **plain))
     steps = np.abs(np.diff(moved[5:11], axis=0)).max((1, 2))
     assert (steps[:4] == 0).all() == (missing == "hold")
     assert steps.max() < 0.2
@@ -134,17 +134,17 @@ def test_lost_frames_can_be_refused(avatar, driven):
     confidence = np.ones(20, np.float32)
     confidence[6:10] = 0
     with pytest.raises(UserError, match=r"driver.mp4: 4 of 20 frames show no face, the first at 0.20 s"):
-        steer(replace(driven, confidence=confidence), avatar.source_landmarks, ReenactmentConfig(missing="fail"))
+        carry_over(replace(driven, confidence=confidence), avatar.source_landmarks, ReenactmentConfig(missing="fail"))
 
 
 def test_a_driver_that_is_never_seen_is_refused(avatar, driven):
     with pytest.raises(UserError, match="no frame shows a face"):
-        steer(replace(driven, confidence=np.zeros(20, np.float32)), avatar.source_landmarks)
+        carry_over(replace(driven, confidence=np.zeros(20, np.float32)), avatar.source_landmarks)
 
 
 def test_a_reference_outside_the_motion_is_refused(avatar, driven):
     with pytest.raises(UserError, match="--reference is 20"):
-        steer(driven, avatar.source_landmarks, ReenactmentConfig(motion="relative", reference=20))
+        carry_over(driven, avatar.source_landmarks, ReenactmentConfig(motion="relative", reference=20))
 
 
 def test_an_existing_clip_is_kept_unless_told_otherwise(avatar, driven, tmp_path):
@@ -196,17 +196,17 @@ def test_landmarks_in_one_place_are_no_face(avatar, driven):
     landmarks[:5] = 0.5
     still = Motion(landmarks, driven.confidence, driven.fps)
     assert still.seen.tolist() == [False] * 5 + [True] * 15
-    moved = steer(still, avatar.source_landmarks, ReenactmentConfig(smooth=0))
+    moved = carry_over(still, avatar.source_landmarks, ReenactmentConfig(smooth=0))
     assert np.allclose(moved[:6], moved[5], atol=1e-5)
     with pytest.raises(UserError, match="no frame shows a face"):
-        steer(Motion(0 * landmarks, driven.confidence, driven.fps), avatar.source_landmarks)
+        carry_over(Motion(0 * landmarks, driven.confidence, driven.fps), avatar.source_landmarks)
 
 
 def test_a_driver_who_turns_too_far_is_held_back(tmp_path):
     frontal = feed_forward(tiny_head(config=PAINTER), drawn_photos(1))
     turned = Motion(np.stack([turned_face(x) for x in (0, 10, 60)]), np.ones(3, np.float32), Fraction(25))
     plain = ReenactmentConfig(smooth=0)
-    free = steer(turned, frontal.source_landmarks, plain)
+    free = carry_over(turned, frontal.source_landmarks, plain)
     assert np.array_equal(frontal.steer(turned, replace(plain, most_turn=180))[0], free)
     held, shown = frontal.steer(turned, plain)
     assert shown == 0
@@ -223,7 +223,7 @@ def test_an_avatar_that_shows_no_photo_turns_as_far_as_the_driver():
     plain = ReenactmentConfig(smooth=0)
     landmarks, shown = painted_alone.steer(turned, plain)
     assert shown is None
-    assert np.array_equal(landmarks, steer(turned, painted_alone.source_landmarks, plain))
+    assert np.array_equal(landmarks, carry_over(turned, painted_alone.source_landmarks, plain))
 
 
 def test_a_head_is_held_back_by_the_photos_of_the_place_that_is_shown():
