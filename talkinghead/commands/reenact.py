@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOTION_SUFFIX = ".safetensors"
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic")
 
 _EPILOG = """Examples:
 
@@ -139,6 +138,7 @@ def main(argv: list[str]) -> None:
 
 def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None" = None) -> "Motion":
     """The motion in a file, in an ARKit CSV (at `fps`, or as its timecodes say), or tracked in a video with a bar."""
+    from talkinghead.data.photos import SUFFIXES
     from talkinghead.motion import Motion
 
     if path.suffix == MOTION_SUFFIX:
@@ -147,7 +147,7 @@ def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None
         from talkinghead.data.arkit_csv import read_arkit_csv
 
         return read_arkit_csv(path, fps=fps)
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in SUFFIXES | {".heic"}:
         raise UserError(f"{path} is a picture, which does not move; give a video, a .motion{MOTION_SUFFIX} or a .csv.")
     with bar("tracking") as report:
         return Motion.from_video(path, detector=detector, device=device, progress=report)

@@ -160,8 +160,7 @@ def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Call
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
-    photos = person.source_photos
-    shown = None if photos is None else photos.steady(person.source_landmarks)
+    shown = person.shown_photo(person.source_landmarks)
     return lambda moves: person.render_landmarks(likeness.landmarks(moves), shown=shown, device=device)
 
 

@@ -53,6 +53,12 @@ def interocular(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*
     return np.asarray(np.linalg.norm(landmarks[..., 36, :] - landmarks[..., 45, :], axis=-1))
 
 
+def downwards(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, " 2"]:
+    """The direction from the bridge of the nose to the chin (points 27 and 8), of length 1."""
+    down = landmarks[8] - landmarks[27]
+    return down / max(float(np.linalg.norm(down)), 1e-6)
+
+
 def mouth_opening(landmarks: Float[np.ndarray, "*t 68 2"]) -> Float[np.ndarray, "*t"]:
     """Mean height of the inner lips (pairs 61-67, 62-66, 63-65) over the interocular distance."""
     gaps = np.linalg.norm(landmarks[..., [61, 62, 63], :] - landmarks[..., [67, 66, 65], :], axis=-1)

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from talkinghead.face.landmarks import LEFT_BROW, RIGHT_BROW, interocular
+from talkinghead.face.landmarks import LEFT_BROW, RIGHT_BROW, downwards, interocular
 from talkinghead.face.movement import denoised
-from talkinghead.face.warp import Box, source_distances, warp_photo
+from talkinghead.face.warp import Box, nearest_source, source_distances, warp_photo
 
 ALIKE = 20.0
 """Difference of the frames' edges, 0..255, below which two photos show the same place in the same light."""
@@ -59,8 +59,7 @@ class SourcePhotos:
         moved = []
         for index, target in enumerate(targets):
             usable = np.arange(len(self.frames)) if among is None else among[index]
-            nearest = usable[int(source_distances(target, self.landmarks[usable]).argmin())]
-            main = int(nearest) if shown is None else shown
+            main = int(usable[nearest_source(target, self.landmarks[usable])]) if shown is None else shown
             faces = self.places[main] if among is None else usable
             order = np.concatenate([[main], faces[faces != main]])
             moved.append(blend_photos(self.frames[order], self.landmarks[order], target))
@@ -94,8 +93,10 @@ def blend_photos(
     """The first of the photos, moved to the target, with a face that is the mean of the nearest ones."""
     chosen, weights = blend_weights(source_distances(target, sources))
     moved = move_photo(photos[0], sources[0], target)
+    if chosen.tolist() == [0]:
+        return moved
     mask = face_mask(target, photos.shape[1])
-    if chosen.tolist() == [0] or not mask.any():
+    if not mask.any():
         return moved
     rows, columns, _ = np.nonzero(mask)
     box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
@@ -110,8 +111,7 @@ def blend_photos(
 def face_mask(landmarks: Float[np.ndarray, "68 2"], side: int) -> Float32[np.ndarray, "{side} {side} 1"]:
     """1 in the face, from the jaw to a little above the brows, 0 outside, soft at the edge."""
     unit = float(interocular(landmarks[None])[0])
-    up = landmarks[27] - landmarks[8]
-    forehead = landmarks[[*RIGHT_BROW, *LEFT_BROW]] + _FOREHEAD * unit * up / max(float(np.linalg.norm(up)), 1e-6)
+    forehead = landmarks[[*RIGHT_BROW, *LEFT_BROW]] - _FOREHEAD * unit * downwards(landmarks)
     outline = np.concatenate([landmarks, forehead]) * side - 0.5
     hull = cv2.convexHull(np.rint(np.clip(outline, -side, 2 * side) * 16).astype(np.int32))
     mask = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), hull, 255, cv2.LINE_AA, shift=4)

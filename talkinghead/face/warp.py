@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from scipy.spatial import Delaunay
 
 from talkinghead.face import landmarks as scheme
-from talkinghead.face.landmarks import interocular
+from talkinghead.face.landmarks import downwards, interocular
 
 Box = tuple[slice, slice]
 """Rows and columns."""
@@ -130,8 +130,7 @@ def control_points(
 
 def uncrossed(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "68 2"]:
     """Landmarks whose lids and lips touch at most: crossed in a blink they would fold and show an open eye."""
-    down = landmarks[8] - landmarks[27]
-    down = down / max(float(np.linalg.norm(down)), 1e-6)
+    down = downwards(landmarks)
     gap = (landmarks[_LOWER] - landmarks[_UPPER]) @ down
     lack = np.maximum(_LEAST_GAP * float(interocular(landmarks[None])[0]) - gap, 0)[:, None] / 2 * down
     apart = landmarks.copy()

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from talkinghead.data.photo_batches import Batch, PhotoBatches, to_batch
 from talkinghead.data.photos import Photos
 from talkinghead.errors import UserError
-from talkinghead.face.source_photos import SourcePhotos
 from talkinghead.portrait.avatar import Avatar, fast_dtype, mean_embedding, person_generator
 from talkinghead.portrait.fine_tuning_config import FineTuningConfig
 from talkinghead.portrait.head import FewShotHead, folded, respectral
@@ -234,7 +233,7 @@ def fine_tune(
             held_out = photos.select(range(len(learnt), len(photos)))
             warped = None
             if head.config.warped_photo:
-                warped = SourcePhotos(learnt.frames, learnt.landmarks).moved(held_out.landmarks)
+                warped = batches.sources.moved(held_out.landmarks)
             batch = to_batch(held_out.frames, held_out.landmarks, warped=warped)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
         fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
