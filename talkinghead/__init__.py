@@ -6,15 +6,22 @@ Anything that moves becomes a `Motion`; anybody with a few photos becomes an `Av
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from talkinghead.version import __version__
+
 if TYPE_CHECKING:
     from talkinghead.errors import UserError
-    from talkinghead.motion import Motion
-    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.motion.motion import Motion
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.training.fine_tuning import make_avatar
 
-__version__ = "0.1.0"
-__all__ = ["Avatar", "Motion", "UserError", "__version__"]
+__all__ = ["Avatar", "Motion", "UserError", "__version__", "make_avatar"]
 
-_HOMES = {"Avatar": "talkinghead.portrait.avatar", "Motion": "talkinghead.motion", "UserError": "talkinghead.errors"}
+_HOMES = {
+    "Avatar": "talkinghead.portrait.avatar.avatar",
+    "Motion": "talkinghead.motion.motion",
+    "UserError": "talkinghead.errors",
+    "make_avatar": "talkinghead.portrait.training.fine_tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
-from talkinghead import __version__
 from talkinghead.errors import UserError
+from talkinghead.version import __version__
 
 COMMANDS = {
     "prepare": "videos -> shards: track, crop and store the faces of a folder of videos",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from talkinghead.face.detect import Box, Face, box_around
+from talkinghead.face.detection.detector import Box, Face, box_around
 
 
 class DrawnDetector:

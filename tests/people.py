@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from talkinghead.data.photos import Photos
-from talkinghead.data.synthetic import draw_sequence, random_motion
-from talkinghead.face.head_shape import face_model
-from talkinghead.portrait.config import PortraitConfig
-from talkinghead.portrait.head import FewShotHead, folded
+from talkinghead.face.shape3d import face_model
+from talkinghead.portrait.data.photos import Photos
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.head import FewShotHead, folded
+from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 TINY = PortraitConfig(size=64, min_channels=4, max_channels=16, embedding_dim=16, attention=False)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from talkinghead.data.corpora import write_corpus
-from talkinghead.data.recordings import Recording, Source, Take
-from talkinghead.data.rig_motion import motion_of_weights
-from talkinghead.face.rig import default_rig
-from talkinghead.motion import Motion
+from talkinghead.motion.from_rig import motion_of_weights
+from talkinghead.motion.motion import Motion
+from talkinghead.rig.files.own import default_rig
+from talkinghead.speech.corpora.recordings import Recording, Source, Take
+from talkinghead.speech.corpora.write import write_corpus
 
 RATE = 16000
 FPS = Fraction(30)

@@ -7,9 +7,9 @@ from people import tiny_head
 
 from talkinghead.commands import fine_tune, meta_train
 from talkinghead.commands.demo import astronaut
-from talkinghead.data.synthetic import write_drawn_shards
-from talkinghead.portrait.avatar import Avatar
-from talkinghead.portrait.config import PortraitConfig
+from talkinghead.portrait.avatar.avatar import Avatar
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.testing.synthetic import write_drawn_shards
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALLER = [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from talkinghead.data.synthetic import write_drawn_shards
+from talkinghead.testing.synthetic import write_drawn_shards
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("demo", "test", "check")

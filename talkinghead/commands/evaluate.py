@@ -15,12 +15,12 @@ from talkinghead.commands import best_device, run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.portrait.fine_tuning_config import FineTuningConfig
-    from talkinghead.portrait.head import FewShotHead
-    from talkinghead.portrait.judges import Judges
-    from talkinghead.portrait.protocol import Protocol
-    from talkinghead.portrait.records import Record
-    from talkinghead.portrait.report import Results
+    from talkinghead.portrait.evaluation.measures import Judges
+    from talkinghead.portrait.evaluation.protocol import Protocol
+    from talkinghead.portrait.evaluation.records import Record
+    from talkinghead.portrait.evaluation.tables import Results
+    from talkinghead.portrait.networks.head import FewShotHead
+    from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig
 
 _EPILOG = """Examples:
 
@@ -66,10 +66,10 @@ def evaluate(
     that frame warped to the target's landmarks. An interrupted evaluation goes on where it stopped: what was measured
     stays in the output folder, and counts again while head, settings and frames are the same.
     """
-    from talkinghead.face.detect import make_detector
+    from talkinghead.face.detection.choice import make_detector
     from talkinghead.media.files import refuse_existing
-    from talkinghead.portrait.evaluation_run import RESULTS
-    from talkinghead.portrait.judges import Judges
+    from talkinghead.portrait.evaluation.all_videos import RESULTS
+    from talkinghead.portrait.evaluation.measures import Judges
 
     refuse_existing(output / RESULTS, overwrite=overwrite)
     if (shards is None) == (videos is None):
@@ -110,7 +110,7 @@ def make_protocol(shots: str, *, held_out: int, seed: int) -> "Protocol":
     Raises:
         UserError: if the shots are not numbers.
     """
-    from talkinghead.portrait.protocol import Protocol
+    from talkinghead.portrait.evaluation.protocol import Protocol
 
     try:
         numbers = sorted({int(word) for word in shots.replace(",", " ").split()})
@@ -126,9 +126,9 @@ def prepare_videos(videos: Path, output: Path) -> Path:
         UserError: if the shards that lie there are of other videos.
     """
     from talkinghead.commands import prepare
-    from talkinghead.data.cropping import PrepareSettings
-    from talkinghead.data.prepare import REPORT, find_clips
-    from talkinghead.data.shards import INDEX
+    from talkinghead.portrait.data.preparation.prepare import REPORT, find_clips
+    from talkinghead.portrait.data.preparation.settings import PrepareSettings
+    from talkinghead.portrait.data.shards import INDEX
 
     shards = output / "shards"
     if not (shards / INDEX).is_file():
@@ -142,7 +142,7 @@ def prepare_videos(videos: Path, output: Path) -> Path:
 
 def load_head(path: Path | None) -> tuple[Path, "FewShotHead"]:
     """The head given, or the one that ships."""
-    from talkinghead.portrait.head import FewShotHead, default_head_path
+    from talkinghead.portrait.networks.head import FewShotHead, default_head_path
 
     path = default_head_path() if path is None else path
     return path, FewShotHead.load(path)[0]
@@ -157,7 +157,7 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
     import yaml
     from jsonargparse import ArgumentParser
 
-    from talkinghead.portrait.fine_tuning_config import FineTuningConfig
+    from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig
 
     config = FineTuningConfig()
     if path is not None:
@@ -191,11 +191,11 @@ def examine(
     Raises:
         UserError: if the shards hold no video that is long enough.
     """
-    from talkinghead.data.photos import sha256
-    from talkinghead.data.shards import Shards
-    from talkinghead.portrait.evaluation import Examiner, Settings
-    from talkinghead.portrait.evaluation_run import plan, run, run_settings, write_results
-    from talkinghead.portrait.report import summarise
+    from talkinghead.portrait.data.photos import sha256
+    from talkinghead.portrait.data.shards import Shards
+    from talkinghead.portrait.evaluation.all_videos import plan, run, run_settings, write_results
+    from talkinghead.portrait.evaluation.one_video import Examiner, Settings
+    from talkinghead.portrait.evaluation.tables import summarise
 
     shards = Shards(source)
     tasks, left_out = plan(shards, protocol, people=people)
@@ -250,8 +250,8 @@ def show(results: "Results", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from talkinghead.portrait.evaluation_run import SHEETS, TABLE
-    from talkinghead.portrait.report import arrow, number
+    from talkinghead.portrait.evaluation.all_videos import SHEETS, TABLE
+    from talkinghead.portrait.evaluation.tables import arrow, number
 
     console = Console()
     for shots, rows in results["means"].items():

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talkinghead.commands import best_device, run_command
-from talkinghead.commands.reenact import MOTION_SUFFIX, bar, read_driver
+from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
+from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
+from talkinghead.rig.files.load import load_rig
 
 if TYPE_CHECKING:
-    from talkinghead.face.rig import Rig
-    from talkinghead.motion import Motion
+    from talkinghead.motion.motion import Motion
+    from talkinghead.rig.rig import Rig
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +63,8 @@ def export(
     """Write a motion for other programs: ARKit CSV, glTF with morph targets, or a mesh a frame."""
     from dataclasses import replace
 
-    from talkinghead.data.export import ExportConfig, export_motion
     from talkinghead.media.files import refuse_existing
+    from talkinghead.motion.formats.export import ExportConfig, export_motion
 
     refuse_existing(output, overwrite=overwrite)
     if output.resolve() == source.resolve():
@@ -89,9 +91,9 @@ def main(argv: list[str]) -> None:
 
 def read_rig(path: Path | None) -> "Rig":
     """The rig at a path; the one that ships if there is none."""
-    from talkinghead.face.rig import Rig, default_rig
+    from talkinghead.rig.files.own import default_rig
 
-    return default_rig() if path is None else Rig.load(path)
+    return default_rig() if path is None else load_rig(path)
 
 
 def read_source(path: Path, *, fps: str | None, detector: str, device: str) -> "Motion":
@@ -111,7 +113,7 @@ def read_source(path: Path, *, fps: str | None, detector: str, device: str) -> "
 
 def fitted(motion: "Motion", rig: "Rig") -> "Motion":
     """The motion with the rig's pose and blendshapes, and a line on how well they fit."""
-    from talkinghead.data.rig_tracking import inspect_fit, track_rig
+    from talkinghead.motion.rig_tracking import inspect_fit, track_rig
 
     if not (motion.confidence > 0).any():
         raise UserError("no frame of the motion shows a face; there is nothing to fit a head to.")

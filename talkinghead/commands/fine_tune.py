@@ -11,8 +11,8 @@ from talkinghead.commands.trainer import refuse_machine
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.data.photos import Photos
-    from talkinghead.portrait.fine_tuning import FineTuningConfig
+    from talkinghead.portrait.data.photos import Photos
+    from talkinghead.portrait.training.fine_tuning import FineTuningConfig
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def parse(argv: list[str]) -> tuple[Wanted, "FineTuningConfig"]:
     """
     from jsonargparse import ActionYesNo
 
-    from talkinghead.portrait.fine_tuning import FineTuningConfig
+    from talkinghead.portrait.training.fine_tuning import FineTuningConfig
 
     parser = config_parser("fine-tune", _EXAMPLES)
     parser.add_argument("photos", type=Path, nargs="*", default=[], help="photos of one person, or folders of them")
@@ -123,10 +123,10 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     from pytorch_lightning.callbacks import RichProgressBar
 
     from talkinghead.media.image import write_image
-    from talkinghead.portrait.avatar import feed_forward, origin
-    from talkinghead.portrait.fine_tuning import fine_tune
-    from talkinghead.portrait.head import FewShotHead, default_head_path
-    from talkinghead.portrait.preview import preview_sheet
+    from talkinghead.portrait.avatar.avatar import feed_forward, origin
+    from talkinghead.portrait.networks.head import FewShotHead, default_head_path
+    from talkinghead.portrait.training.fine_tuning import fine_tune
+    from talkinghead.portrait.training.preview import preview_sheet
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     refuse_outputs(wanted)
@@ -170,9 +170,9 @@ def refuse_outputs(wanted: Wanted) -> None:
 
 def read(wanted: Wanted, size: int) -> "Photos":
     """The photos and the frames of the video, checked to show one person."""
-    from talkinghead.data.photos import Allow, read_photos, refuse_strangers
-    from talkinghead.data.video_photos import video_photos
-    from talkinghead.face.detect import make_detector
+    from talkinghead.face.detection.choice import make_detector
+    from talkinghead.portrait.data.photos import Allow, read_photos, refuse_strangers
+    from talkinghead.portrait.data.video_photos import video_photos
 
     detector = make_detector(wanted.detector)
     allow = Allow(

@@ -10,8 +10,8 @@ from talkinghead.commands.trainer import make_trainer, open_folder
 from talkinghead.errors import refuse_low
 
 if TYPE_CHECKING:
-    from talkinghead.data.episodes import EpisodeData
-    from talkinghead.portrait.meta_learning import MetaLearning
+    from talkinghead.portrait.data.episodes import EpisodeData
+    from talkinghead.portrait.training.meta_learning import MetaLearning
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class RunConfig:
 
 def main(argv: list[str]) -> None:
     """Parse the configuration and train."""
-    from talkinghead.data.episodes import EpisodeData
-    from talkinghead.portrait.meta_learning import MetaLearning
+    from talkinghead.portrait.data.episodes import EpisodeData
+    from talkinghead.portrait.training.meta_learning import MetaLearning
 
     parser = config_parser("meta-train", _EXAMPLES)
     parser.add_class_arguments(RunConfig, "run")
@@ -104,8 +104,8 @@ def train(model: "MetaLearning", data: "EpisodeData", run: RunConfig, settings: 
         settings: written into the run's folder.
         recipe: the same for the head's header.
     """
-    from talkinghead.portrait.head import FewShotHead, default_head_path
-    from talkinghead.portrait.run_folder import CHECKPOINT, HEAD, RunFolder
+    from talkinghead.portrait.networks.head import FewShotHead, default_head_path
+    from talkinghead.portrait.training.run_folder import CHECKPOINT, HEAD, RunFolder
 
     checkpoint = run.folder / CHECKPOINT
     if run.start_from is not None and not checkpoint.is_file():

@@ -12,8 +12,8 @@ from talkinghead.commands import best_device, run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.data.clips import ClipRecord
-    from talkinghead.data.cropping import PrepareSettings
+    from talkinghead.portrait.data.preparation.clips import ClipRecord
+    from talkinghead.portrait.data.preparation.settings import PrepareSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def prepare(
 
     Beside the shards: report.json, with the fate of every video, and contact_sheet.png, with pictures of it.
     """
-    from talkinghead.data.cropping import PrepareSettings
+    from talkinghead.portrait.data.preparation.settings import PrepareSettings
 
     if not 1 < max_frames >= min_frames:
         raise UserError(f"--max-frames {max_frames} is under --min-frames {min_frames}; give a larger one.")
@@ -116,8 +116,8 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from talkinghead.data.prepare import find_clips
-    from talkinghead.data.prepare import prepare as prepare_shards
+    from talkinghead.portrait.data.preparation.prepare import find_clips
+    from talkinghead.portrait.data.preparation.prepare import prepare as prepare_shards
 
     clips = find_clips(videos, identities)
     total = sum(clip.path.stat().st_size for clip in clips)

@@ -12,7 +12,7 @@ from talkinghead.commands import run_command
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.data.recordings import Source, SpeechRecord
+    from talkinghead.speech.corpora.recordings import Source, SpeechRecord
 
 log = logging.getLogger(__name__)
 
@@ -147,29 +147,29 @@ def find(
     """Ask the reader of that kind what there is."""
     match kind:
         case Kind.facegood:
-            from talkinghead.data.facegood import find_facegood
+            from talkinghead.speech.corpora.facegood import find_facegood
 
             return find_facegood(source)
         case Kind.vocaset:
-            from talkinghead.data.vocaset import find_vocaset
+            from talkinghead.speech.corpora.vocaset import find_vocaset
 
             return find_vocaset(source, fps=fps)
         case Kind.biwi:
-            from talkinghead.data.biwi import find_biwi
+            from talkinghead.speech.corpora.biwi import find_biwi
 
             return find_biwi(source)
         case Kind.sounds:
-            from talkinghead.commands.speak import load_model
-            from talkinghead.speech.distillation import find_sounds
+            from talkinghead.speech.model import load_model
+            from talkinghead.speech.training.distillation import find_sounds
 
             return find_sounds(source, [load_model(name) for name in teachers])
-    from talkinghead.data.ravdess import find_ravdess
-    from talkinghead.data.talking_videos import VideoTracker, find_talking_videos
+    from talkinghead.speech.corpora.ravdess import find_ravdess
+    from talkinghead.speech.corpora.talking_videos import VideoTracker, find_talking_videos
 
     measure = None
     if synchronise:
-        from talkinghead.commands.speak import load_model
-        from talkinghead.speech.synchrony import delay_by
+        from talkinghead.speech.evaluation.synchrony import delay_by
+        from talkinghead.speech.model import load_model
 
         measure = delay_by([load_model(name) for name in JUDGES])
     tracker = VideoTracker(detector, device, measure=measure)
@@ -183,7 +183,7 @@ def run(source: "Source", output: Path, *, min_correlation: float | None, overwr
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from talkinghead.data.corpora import write_corpus
+    from talkinghead.speech.corpora.write import write_corpus
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

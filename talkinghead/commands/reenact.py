@@ -1,8 +1,6 @@
 """reenact: an avatar and a driving video -> a clip."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talkinghead.commands import best_device, run_command
+from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
+from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
-    from talkinghead.motion import Motion
-    from talkinghead.motion import Progress as Report
+    pass
 
 log = logging.getLogger(__name__)
 
-MOTION_SUFFIX = ".safetensors"
 
 _EPILOG = """Examples:
 
@@ -92,9 +88,9 @@ def reenact(
         if driver.resolve() == path.resolve() or avatar.resolve() == path.resolve():
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
-    from talkinghead.portrait.avatar import Avatar
-    from talkinghead.portrait.reenactment import reenact as write_clip
-    from talkinghead.portrait.steering import ReenactmentConfig
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.avatar.reenactment import reenact as write_clip
+    from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
     config = ReenactmentConfig(
         motion=motion.value,
@@ -134,43 +130,3 @@ def reenact(
 def main(argv: list[str]) -> None:
     """Run the command with the arguments that follow its name."""
     run_command(reenact, argv, epilog=_EPILOG)
-
-
-def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None" = None) -> "Motion":
-    """The motion in a file, in an ARKit CSV (at `fps`, or as its timecodes say), or tracked in a video with a bar."""
-    from talkinghead.data.photos import SUFFIXES
-    from talkinghead.motion import Motion
-
-    if path.suffix == MOTION_SUFFIX:
-        return Motion.load(path)
-    if path.suffix.lower() == ".csv":
-        from talkinghead.data.arkit_csv import read_arkit_csv
-
-        return read_arkit_csv(path, fps=fps)
-    if path.suffix.lower() in SUFFIXES | {".heic"}:
-        raise UserError(f"{path} is a picture, which does not move; give a video, a .motion{MOTION_SUFFIX} or a .csv.")
-    with bar("tracking") as report:
-        return Motion.from_video(path, detector=detector, device=device, progress=report)
-
-
-@contextmanager
-def bar(name: str) -> "Iterator[Report]":
-    """A progress bar over frames, with their rate and the time left; gives what is to be called for each frame."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(name, total=None, rate=0.0)
-
-        def report(done: int, total: int | None) -> None:
-            rate = done / max(shown.tasks[0].elapsed or 0, 1e-3)
-            shown.update(task, completed=done, total=total, rate=rate)
-
-        yield report

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talkinghead.commands import best_device, run_command
-from talkinghead.commands.reenact import bar, read_driver
+from talkinghead.commands.driver import read_driver
+from talkinghead.commands.progress import bar
 from talkinghead.commands.speak_options import choice, numbers, turn
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from talkinghead.face.rig import Rig
-    from talkinghead.motion import Motion
-    from talkinghead.speech.head_motion import HeadMotion
-    from talkinghead.speech.model import SpeechModel, SpeechMotion
+    from talkinghead.motion.motion import Motion
+    from talkinghead.rig.rig import Rig
+    from talkinghead.speech.model import SpeechMotion
+    from talkinghead.speech.speaking.head_motion import HeadMotion
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +157,9 @@ def speak(
         refuse_existing(path, overwrite=overwrite)
         if any(path.absolute() == other.absolute() for other in read):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
-    from talkinghead.speech.head_motion import edited
-    from talkinghead.speech.heads import join, with_blendshapes
+    from talkinghead.speech.model import load_model
+    from talkinghead.speech.speaking.head_motion import edited
+    from talkinghead.speech.speaking.speaking_head import join, with_blendshapes
 
     speaker = load_model(model or "karras")
     where = best_device(device)
@@ -188,18 +190,6 @@ def main(argv: list[str]) -> None:
     run_command(speak, argv, epilog=_EPILOG)
 
 
-def load_model(name: str) -> "SpeechModel":
-    """A trained model: the one of a kind that ships, or one in a file.
-
-    Raises:
-        UserError: if there is no such kind or file.
-    """
-    from talkinghead.speech.model import SpeechModel, default_speech_path
-
-    path = Path(name)
-    return SpeechModel.load(path if path.suffix else default_speech_path(name))
-
-
 @contextmanager
 def heard(
     voice: str,
@@ -218,7 +208,7 @@ def heard(
 
     from talkinghead.media.audio import read_sound
     from talkinghead.media.files import atomic_path
-    from talkinghead.media.speech_synthesis import speak_text
+    from talkinghead.speech.speech_synthesis import speak_text
 
     path = Path(voice)
     if len(voice) < 256 and path.is_file():
@@ -238,7 +228,7 @@ def head_for(
     spoken: "SpeechMotion", said: Voice, *, reference: Path | None, still: bool, seed: int, device: str
 ) -> "HeadMotion":
     """How the head is held: as in the reference, not moved, or made up to go with the voice."""
-    from talkinghead.speech import head_motion
+    from talkinghead.speech.speaking import head_motion
 
     if still:
         return head_motion.still(len(spoken))
@@ -259,9 +249,9 @@ def render(
     Raises:
         UserError: if an avatar is to be moved by a mesh that has no landmarks.
     """
-    from talkinghead.face.shade import rig_colours
-    from talkinghead.speech.joint import Likeness
-    from talkinghead.speech.mesh_clip import write_mesh_clip
+    from talkinghead.rig.shade import rig_colours
+    from talkinghead.speech.speaking.mesh_clip import write_mesh_clip
+    from talkinghead.speech.speaking.to_motion import Likeness
 
     with bar("rendering") as report:
         if avatar is None:
@@ -272,7 +262,7 @@ def render(
             raise UserError("the model's mesh has no landmarks, so it cannot move an avatar; leave --avatar out.")
 
         from talkinghead.media.video import VideoWriter
-        from talkinghead.portrait.avatar import Avatar
+        from talkinghead.portrait.avatar.avatar import Avatar
 
         person = Avatar.load(avatar)
         landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves)

@@ -11,15 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talkinghead.commands.speak import load_model
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from talkinghead.face.rig import Rig
-    from talkinghead.motion import Motion
-    from talkinghead.speech.live import LiveSound
+    from talkinghead.motion.motion import Motion
+    from talkinghead.rig.rig import Rig
+    from talkinghead.speech.speaking.live import LiveSound
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +56,13 @@ def speak_live(
     """
     import numpy as np
 
-    from talkinghead.speech.heads import speaking_rig
-    from talkinghead.speech.live import LiveFace, LiveSound
     from talkinghead.speech.model import PhamModel
+    from talkinghead.speech.speaking.live import LiveFace, LiveSound
+    from talkinghead.speech.speaking.speaking_head import speaking_rig
 
     blocks = sound_blocks(voice, rate, round(rate * BLOCK_SECONDS))
+    from talkinghead.speech.model import load_model
+
     hearing = load_model(model)
     if not isinstance(hearing, PhamModel):
         raise UserError(f"--live needs a pham model, and {model} is {hearing.kind}, which hears the future.")
@@ -149,14 +150,14 @@ def _from_microphone(rate: int, samples: int) -> "Iterator[np.ndarray]":
 def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Callable[[Motion], Iterator[np.ndarray]]":
     """What makes frames of the rig's motion: the avatar, or the shaded head."""
     if avatar is None:
-        from talkinghead.face.shade import rig_colours
-        from talkinghead.speech.mesh_clip import mesh_frames, mesh_view
+        from talkinghead.rig.shade import rig_colours
+        from talkinghead.speech.speaking.mesh_clip import mesh_frames, mesh_view
 
         colours, view = rig_colours(rig), mesh_view(rig.neutral)
         return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
 
-    from talkinghead.portrait.avatar import Avatar
-    from talkinghead.speech.joint import Likeness
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.speech.speaking.to_motion import Likeness
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)

@@ -10,7 +10,7 @@ from talkinghead.commands.trainer import make_trainer, open_folder
 from talkinghead.errors import UserError, refuse_low
 
 if TYPE_CHECKING:
-    from talkinghead.speech.training import Recipe
+    from talkinghead.speech.training.base import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ def main(argv: list[str]) -> None:
     from jsonargparse import set_parsing_settings
     from pytorch_lightning import seed_everything
 
-    from talkinghead.speech import recipes  # noqa: F401  the subclasses that class_path may name
-    from talkinghead.speech.training import Recipe
+    from talkinghead.speech.training import recipes  # noqa: F401  the subclasses that class_path may name
+    from talkinghead.speech.training.base import Recipe
 
     parser = config_parser("speech-train", _EXAMPLES)
     parser.add_class_arguments(RunConfig, "run")
@@ -106,9 +106,9 @@ def train(model: "Recipe", data: DataConfig, run: RunConfig, settings: str, reci
     Raises:
         UserError: if there is nothing to learn from, the run has its steps already, or this machine cannot train so.
     """
-    from talkinghead.speech.run_folder import CHECKPOINT, SpeechRunFolder
-    from talkinghead.speech.tracks import read_tracks
-    from talkinghead.speech.training import SpeechData
+    from talkinghead.speech.corpora.sequences import read_tracks
+    from talkinghead.speech.training.base import SpeechData
+    from talkinghead.speech.training.run_folder import CHECKPOINT, SpeechRunFolder
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     checkpoint = run.folder / CHECKPOINT

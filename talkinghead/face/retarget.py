@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Float32, Int
 from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
-from talkinghead.face.head_shape import Pose, estimate_pose, face_model, resting_face
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS
+from talkinghead.face.shape3d import Pose, estimate_pose, face_model, resting_face
 
 MODES = ("absolute", "relative")
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from talkinghead.errors import UserError
-from talkinghead.face.detect import Box, Face, FaceDetector, box_around, fit_detected, to_grey
+from talkinghead.face.detection.detector import Box, Face, FaceDetector, box_around, fit_detected, to_grey
 from talkinghead.face.gaps import hold_gaps
 
 Frame = UInt8[np.ndarray, "h w *c"]

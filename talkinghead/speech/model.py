@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
-from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.media.files import atomic_path
 from talkinghead.media.tensors import read_tensors
+from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.speech.features import (
     KARRAS_RATE,
     PHAM_RATE,
@@ -33,6 +32,7 @@ from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork, PhamStream, from_quaternion
 from talkinghead.speech.phonetics import phonetic_scores
 from talkinghead.speech.voca2019 import VocaConfig, VocaNetwork, style_vector
+from talkinghead.weights.shipped import shipped
 
 FORMAT = "talkinghead.speech.1"
 KINDS = ("karras", "pham", "voca")
@@ -314,7 +314,7 @@ def default_speech_path(kind: str) -> Path:
     """
     if kind not in KINDS:
         raise UserError(f"there is no speech model {kind!r}; there are {', '.join(KINDS)}.")
-    path = Path(str(files("talkinghead") / "weights" / f"{kind}.speech.safetensors"))
+    path = shipped(f"{kind}.speech.safetensors")
     if not path.is_file():
         raise UserError(f"{path} is missing; reinstall talkinghead, or train one: talkinghead speech-train.")
     return path
@@ -351,3 +351,14 @@ def _distinct_rows(
     starts = np.rint(times / step).astype(np.int64)[:, None] + 2 * np.arange(features.shape[1])
     _, first, where = np.unique(starts, return_index=True, return_inverse=True)
     return features.reshape(-1, features.shape[-1])[first], where.reshape(starts.shape)
+
+
+def load_model(name: str) -> "SpeechModel":
+    """A trained model: the one of a kind that ships, or one in a file.
+
+    Raises:
+        UserError: if there is no such kind or file.
+    """
+
+    path = Path(name)
+    return SpeechModel.load(path if path.suffix else default_speech_path(name))

@@ -11,8 +11,8 @@ from talkinghead.errors import UserError
 from talkinghead.face.landmarks import eye_opening, mouth_opening
 from talkinghead.media.image import read_image, write_image
 from talkinghead.media.video import probe
-from talkinghead.portrait.avatar import Avatar, feed_forward
-from talkinghead.portrait.head import FewShotHead
+from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
+from talkinghead.portrait.networks.head import FewShotHead
 
 
 def run(*arguments):

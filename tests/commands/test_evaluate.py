@@ -7,9 +7,9 @@ from people import tiny_head
 
 from talkinghead.commands import evaluate, prepare
 from talkinghead.commands.evaluate import gathered, make_protocol, read_tuning, tuning_in_words
-from talkinghead.data.synthetic import write_clip, write_drawn_shards
 from talkinghead.errors import UserError
-from talkinghead.portrait.fine_tuning_config import FineTuningConfig
+from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig
+from talkinghead.testing.synthetic import write_clip, write_drawn_shards
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from talkinghead.commands import export
-from talkinghead.data.rig_motion import motion_of_weights
 from talkinghead.errors import UserError
-from talkinghead.face.arkit import RIG_NAMES
-from talkinghead.face.mesh_files import read_mesh
-from talkinghead.face.rig import default_rig
-from talkinghead.face.rig_files import save_rig
-from talkinghead.motion import Motion
+from talkinghead.motion.from_rig import motion_of_weights
+from talkinghead.motion.motion import Motion
+from talkinghead.rig.arkit import RIG_NAMES
+from talkinghead.rig.files.meshes import read_mesh
+from talkinghead.rig.files.own import default_rig, save_rig
 
 FRAMES = 30
 

@@ -5,10 +5,10 @@ import pytest
 from people import drawn_photos, tiny_head
 
 from talkinghead.commands.fine_tune import main, parse
-from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
 from talkinghead.media.image import read_image, write_image
-from talkinghead.portrait.avatar import Avatar
+from talkinghead.portrait.avatar.avatar import Avatar
+from talkinghead.testing.synthetic import write_clip
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 
 from talkinghead.cli import main
 from talkinghead.commands.prepare import prepare, read_rate
-from talkinghead.data.cropping import PrepareSettings
-from talkinghead.data.shards import Shards
-from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
+from talkinghead.portrait.data.preparation.settings import PrepareSettings
+from talkinghead.portrait.data.shards import Shards
+from talkinghead.testing.synthetic import write_clip
 
 
 def test_a_folder_becomes_shards(tmp_path, capsys, monkeypatch):

@@ -8,7 +8,7 @@ import soundfile
 from speech_recordings import RATE, hum, opening, write_facegood
 
 from talkinghead.cli import main
-from talkinghead.data.speech_corpus import SpeechCorpus
+from talkinghead.speech.corpora.corpus import SpeechCorpus
 
 
 def run(*arguments: str) -> int:
@@ -95,9 +95,13 @@ def test_synchronising_asks_karras_and_voca_and_no_loudness(monkeypatch, tmp_pat
     from talkinghead.commands import prepare_speech
 
     asked = {}
-    monkeypatch.setattr("talkinghead.commands.speak.load_model", lambda name: asked.setdefault(name, name))
-    monkeypatch.setattr("talkinghead.speech.synchrony.delay_by", lambda models: lambda take: (0.0, {"models": models}))
-    monkeypatch.setattr("talkinghead.data.talking_videos.find_talking_videos", lambda source, tracker, listing: tracker)
+    monkeypatch.setattr("talkinghead.speech.model.load_model", lambda name: asked.setdefault(name, name))
+    monkeypatch.setattr(
+        "talkinghead.speech.evaluation.synchrony.delay_by", lambda models: lambda take: (0.0, {"models": models})
+    )
+    monkeypatch.setattr(
+        "talkinghead.speech.corpora.talking_videos.find_talking_videos", lambda source, tracker, listing: tracker
+    )
     monkeypatch.setattr(
         prepare_speech,
         "run",

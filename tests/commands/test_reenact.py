@@ -8,15 +8,15 @@ import pytest
 from people import TINY, drawn_photos, tiny_head
 
 from talkinghead import cli
-from talkinghead.data.arkit_csv import write_arkit_csv
-from talkinghead.data.rig_motion import motion_of_weights
-from talkinghead.data.synthetic import random_motion, write_clip
-from talkinghead.face.arkit import RIG_NAMES
 from talkinghead.face.landmarks import mouth_opening
-from talkinghead.face.rig import default_rig
 from talkinghead.media.video import VideoWriter, probe
-from talkinghead.motion import Motion
-from talkinghead.portrait.avatar import feed_forward
+from talkinghead.motion.formats.arkit_csv import write_arkit_csv
+from talkinghead.motion.from_rig import motion_of_weights
+from talkinghead.motion.motion import Motion
+from talkinghead.portrait.avatar.avatar import feed_forward
+from talkinghead.rig.arkit import RIG_NAMES
+from talkinghead.rig.files.own import default_rig
+from talkinghead.testing.synthetic import random_motion, write_clip
 
 
 @pytest.fixture(scope="module")

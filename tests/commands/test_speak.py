@@ -16,16 +16,15 @@ from talkinghead import cli
 from talkinghead.commands import speak_live
 from talkinghead.commands.speak import choice
 from talkinghead.errors import UserError
-from talkinghead.face.rig import default_rig
-from talkinghead.face.rig_files import save_rig
-from talkinghead.media import speech_synthesis
-from talkinghead.media.speech_synthesis import Spoken
 from talkinghead.media.video import probe
-from talkinghead.motion import Motion
-from talkinghead.portrait.avatar import feed_forward
+from talkinghead.motion.motion import Motion
+from talkinghead.portrait.avatar.avatar import feed_forward
+from talkinghead.rig.files.own import default_rig, save_rig
+from talkinghead.speech import speech_synthesis
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
 from talkinghead.speech.model import KarrasModel, PhamModel
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork
+from talkinghead.speech.speech_synthesis import Spoken
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def test_wrong_settings_are_refused_in_a_sentence(tmp_path, corpus):
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path, corpus, monkeypatch):
-    from talkinghead.speech import tracks
+    from talkinghead.speech.corpora import sequences as tracks
 
     monkeypatch.setattr(tracks, "read_tracks", lambda folders, split: [])
     with pytest.raises(UserError, match="no sequence for training"):

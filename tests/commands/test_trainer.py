@@ -11,8 +11,8 @@ from talking_corpus import make_corpus
 
 from talkinghead.commands import first_step, meta_train, speech_train
 from talkinghead.commands.trainer import make_trainer, open_folder
-from talkinghead.data.synthetic import write_drawn_shards
 from talkinghead.errors import UserError
+from talkinghead.testing.synthetic import write_drawn_shards
 
 SMALL = [
     "--model.portrait.size=32", "--model.portrait.min_channels=8", "--model.portrait.max_channels=16",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkinghead.data.synthetic import Pose, draw_person
 from talkinghead.face.crop import LIFT, MARGIN, CropWindow, crop_frame, stable_windows, to_crop, to_image, window_for
+from talkinghead.testing.synthetic import Pose, draw_person
 
 NUMBERS = st.floats(-500, 500)
 

@@ -6,14 +6,7 @@ import torch
 
 from talkinghead.errors import UserError
 from talkinghead.face import identity
-from talkinghead.face.identity import (
-    CHIP_SIDE,
-    csim,
-    embed_faces,
-    face_chips,
-    face_network,
-    model_file,
-)
+from talkinghead.face.identity import CHIP_SIDE, csim, embed_faces, face_chips, face_network, model_file
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from talkinghead.data.synthetic import draw_sequence, random_motion
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.draw import draw_landmarks, draw_many, landmark_tensor
+from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 
 @pytest.fixture(scope="module")

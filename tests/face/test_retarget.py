@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from people import turned_face
 
-from talkinghead.data.drawn_person import Person, Pose
-from talkinghead.data.synthetic import random_motion
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
-from talkinghead.face.head_shape import estimate_pose, face_model
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
 from talkinghead.face.retarget import best_reference, retarget, within_reach
+from talkinghead.face.shape3d import estimate_pose, face_model
+from talkinghead.testing.drawn_person import Person, Pose
+from talkinghead.testing.synthetic import random_motion
 
 ANNA, BEN = 21, 29
 PIVOT = np.array([0.0, 0.7, -1.2])

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from talkinghead.data.synthetic import Pose, draw_person, random_motion
 from talkinghead.errors import UserError
-from talkinghead.face.detect import DlibDetector, Face, box_around
+from talkinghead.face.detection.detector import Face, box_around
+from talkinghead.face.detection.dlib import DlibDetector
 from talkinghead.face.landmarks import interocular
 from talkinghead.face.track import ROWS, SURE, SceneCuts, follow_face, overlap, track_faces
+from talkinghead.testing.synthetic import Pose, draw_person, random_motion
 
 SIZE = 160
 EMPTY = np.full((SIZE, SIZE, 3), 100, np.uint8)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from talkinghead.data.synthetic import write_clip
 from talkinghead.errors import UserError
 from talkinghead.media.audio import SoundBlocks, read_sound
+from talkinghead.testing.synthetic import write_clip
 
 
 def test_a_wav_reads_back(tmp_path):

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from talkinghead.errors import UserError
-from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
-from talkinghead.portrait.discriminator import Discriminator, VideoColumns
-from talkinghead.portrait.embedder import Embedder
-from talkinghead.portrait.generator import Generator
-from talkinghead.portrait.layers import SelfAttention
+from talkinghead.portrait.networks.config import LIGHT, PAPER, PortraitConfig
+from talkinghead.portrait.networks.discriminator import Discriminator, VideoColumns
+from talkinghead.portrait.networks.embedder import Embedder
+from talkinghead.portrait.networks.generator import Generator
+from talkinghead.portrait.networks.layers import SelfAttention
 
 TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from talking_corpus import TEMPLATE, TRIANGLES, voice
 
 from talkinghead.errors import UserError
-from talkinghead.face.arkit import RIG_NAMES
+from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.speech import model as module
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
 from talkinghead.speech.model import KarrasModel, PhamModel, SpeechModel, VocaModel, default_speech_path
@@ -190,6 +190,6 @@ def test_other_files_are_refused(tmp_path):
 def test_there_are_three_default_models(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="karras, pham, voca"):
         default_speech_path("lstm")
-    monkeypatch.setattr(module, "files", lambda _: tmp_path)
+    monkeypatch.setattr(module, "shipped", lambda name: tmp_path / name)
     with pytest.raises(UserError, match="is missing"):
         default_speech_path("voca")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from talkinghead.face.rig import pose_of_rotation, rotation_matrix
+from talkinghead.rig.rig import pose_of_rotation, rotation_matrix
 from talkinghead.speech.features import pham_features
 from talkinghead.speech.pham2017 import (
     PhamConfig,

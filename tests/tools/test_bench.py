@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from talkinghead.portrait.config import PAPER
+from talkinghead.portrait.networks.config import PAPER
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SHARES = {"share_of_peak", "share_of_peak_wall", "share_of_peak_executed", "peak_gflops_fp32", "peak_gflops_bf16"}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from talkinghead.media import speech_synthesis
-from talkinghead.media.speech_synthesis import VOICE, Spoken
+from talkinghead.speech import speech_synthesis
+from talkinghead.speech.speech_synthesis import VOICE, Spoken
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talkinghead.face.arkit import RIG_NAMES
+from talkinghead.rig.arkit import RIG_NAMES
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "rig_checks"
 

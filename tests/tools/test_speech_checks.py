@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from talking_corpus import RATE, voice
 
-from talkinghead.commands import speak
-from talkinghead.face.rig import default_rig
-from talkinghead.media import speech_synthesis
 from talkinghead.media.image import read_image
-from talkinghead.media.speech_synthesis import Phoneme, Spoken
+from talkinghead.rig.files.own import default_rig
+from talkinghead.speech import model as model_module
+from talkinghead.speech import speech_synthesis
 from talkinghead.speech.model import SpeechMotion
+from talkinghead.speech.speech_synthesis import Phoneme, Spoken
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 200_000
@@ -42,7 +42,7 @@ class Speaker:
 
 def test_a_sheet_has_a_row_for_each_style(checks, tmp_path, monkeypatch):
     monkeypatch.setattr(speech_synthesis, "speak_text", lambda text: Spoken(voice(40 / 30), RATE))
-    monkeypatch.setattr(speak, "load_model", lambda kind: Speaker())
+    monkeypatch.setattr(model_module, "load_model", lambda kind: Speaker())
     path = checks.write_sheet("voca", tmp_path)
     picture = read_image(path)
     assert path == tmp_path / "voca.png" and path.stat().st_size < MOST_BYTES
@@ -59,7 +59,7 @@ def test_the_mouth_is_measured_in_speech_and_in_silence(checks, monkeypatch):
             return SpeechMotion(fps, vertices=np.repeat(default_rig().neutral[None] + loud * jaw, 60, 0))
 
     said = Spoken(voice(2.0), RATE, phonemes=(Phoneme("a", 0.2, 0.6), Phoneme("b", 0.8, 0.9)))
-    monkeypatch.setattr(speak, "load_model", lambda kind: Muttering())
+    monkeypatch.setattr(model_module, "load_model", lambda kind: Muttering())
     figures = checks.measure("voca", SimpleNamespace(slack=0.0), [said], [])
     assert 0.9 < figures["opening in silence, mm"] < 0.5 * figures["opening in vowels, mm"]
     assert figures["bilabials closed"] == "0 of 1"

@@ -9,14 +9,14 @@ from jaxtyping import Float
 from benchmarks.sizes import SIZES
 
 if TYPE_CHECKING:
-    from talkinghead.portrait.avatar import Avatar
-    from talkinghead.portrait.config import PortraitConfig
-    from talkinghead.portrait.generator import Generator
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.networks.config import PortraitConfig
+    from talkinghead.portrait.networks.generator import Generator
 
 
 def draw_clips(folder: Path, people: int, frames: int, side: int) -> None:
     """Clips of drawn people who talk, one folder a person."""
-    from talkinghead.data.synthetic import write_clip
+    from talkinghead.testing.synthetic import write_clip
 
     for person in range(people):
         (folder / f"person{person}").mkdir(parents=True)
@@ -25,8 +25,8 @@ def draw_clips(folder: Path, people: int, frames: int, side: int) -> None:
 
 def draw_photos(folder: Path, count: int) -> None:
     """Photos of one drawn person in several poses."""
-    from talkinghead.data.synthetic import draw_person, random_motion
     from talkinghead.media.image import write_image
+    from talkinghead.testing.synthetic import draw_person, random_motion
 
     folder.mkdir()
     for index, pose in enumerate(random_motion(20 * count, seed=1)[::20]):
@@ -35,15 +35,15 @@ def draw_photos(folder: Path, count: int) -> None:
 
 def make_head(path: Path, size: str) -> None:
     """A head of random weights."""
-    from talkinghead.portrait.head import FewShotHead
+    from talkinghead.portrait.networks.head import FewShotHead
 
     FewShotHead(SIZES[size]).save(path, {"made": "at random, for a benchmark"})
 
 
 def make_avatar(path: Path, size: str) -> None:
     """An avatar of random weights."""
-    from talkinghead.data.synthetic import drawn_track
-    from talkinghead.portrait.generator import Generator
+    from talkinghead.portrait.networks.generator import Generator
+    from talkinghead.testing.synthetic import drawn_track
 
     generator = Generator(SIZES[size], spectral=False, projection=False)
     random_avatar(SIZES[size], generator, np.asarray(drawn_track(0, frames=8).landmarks)).save(path)
@@ -53,7 +53,7 @@ def random_avatar(config: "PortraitConfig", generator: "Generator", landmarks: F
     """An avatar of noise: AdaIN parameters, and photos where the generator takes them."""
     import torch
 
-    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.avatar.avatar import Avatar
 
     photos = np.random.default_rng(0).integers(0, 256, (len(landmarks), config.size, config.size, 3), np.uint8)
     return Avatar(

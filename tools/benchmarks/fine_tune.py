@@ -51,7 +51,7 @@ def _avatar(folder: Path, index: int) -> Path:
 
 
 def _steps(path: Path) -> int:
-    from talkinghead.portrait.avatar import Avatar
+    from talkinghead.portrait.avatar.avatar import Avatar
 
     steps: int = Avatar.load(path).provenance["steps"]
     return steps

@@ -8,8 +8,8 @@ resampling beside it gives the same result with fewer multiplications.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from talkinghead.portrait.config import LARGEST_DOWN_ATTENTION, LARGEST_UP_ATTENTION, PortraitConfig
-from talkinghead.portrait.layers import Resample
+from talkinghead.portrait.networks.config import LARGEST_DOWN_ATTENTION, LARGEST_UP_ATTENTION, PortraitConfig
+from talkinghead.portrait.networks.layers import Resample
 
 VGG19_BLOCKS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512,))
 VGGFACE_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512,))

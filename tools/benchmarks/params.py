@@ -4,8 +4,8 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from talkinghead.portrait.config import PAPER
-from talkinghead.portrait.head import FewShotHead
+from talkinghead.portrait.networks.config import PAPER
+from talkinghead.portrait.networks.head import FewShotHead
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from benchmarks import REPEATS, flops
 from benchmarks.drawn import random_avatar
 from benchmarks.measure import DTYPES, Peaks, time_calls
 from benchmarks.sizes import add_dtype_option, add_size_options, chosen_config
-from talkinghead.data.synthetic import drawn_track
-from talkinghead.portrait.generator import Generator
+from talkinghead.portrait.networks.generator import Generator
+from talkinghead.testing.synthetic import drawn_track
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from talkinghead.portrait.config import LIGHT, PAPER, PortraitConfig
+from talkinghead.portrait.networks.config import LIGHT, PAPER, PortraitConfig
 
 _TINY = PortraitConfig(
     size=32, min_channels=8, max_channels=16, embedding_dim=16, down_blocks=2, embedder_blocks=3, residual_blocks=1

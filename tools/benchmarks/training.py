@@ -9,10 +9,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks.measure import Timing
-from talkinghead.data.episodes import Episode
-from talkinghead.portrait import perceptual
-from talkinghead.portrait.config import PortraitConfig
-from talkinghead.portrait.meta_learning import MetaLearning
+from talkinghead.portrait.data.episodes import Episode
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.training import content_loss as perceptual
+from talkinghead.portrait.training.meta_learning import MetaLearning
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 

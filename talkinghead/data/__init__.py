@@ -1,1 +1,0 @@
-"""Clips to shards to episodes; photos of one person; drawn faces for tests."""

@@ -1,0 +1,298 @@
+"""An avatar: one person's generator with its AdaIN parameters, which renders whatever moves.
+
+References:
+    Zakharov et al. 2019, section 3.3: a fine-tuned person needs neither the embedder nor the projection.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, UInt8
+from safetensors.torch import save_file
+from torch import Tensor
+
+from talkinghead.errors import UserError
+from talkinghead.face.draw import draw_landmarks, draw_many
+from talkinghead.face.retarget import within_reach
+from talkinghead.media.files import atomic_path
+from talkinghead.media.image import frame_to_tensor
+from talkinghead.motion.motion import Motion
+from talkinghead.portrait.avatar.retargeting import BATCH_SIZE, DEFAULTS, ReenactmentConfig, carry_over
+from talkinghead.portrait.data.photos import Photos, sha256
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.generator import Generator
+from talkinghead.portrait.networks.head import FewShotHead, folded, read_safetensors
+from talkinghead.portrait.networks.layers import Conv
+from talkinghead.portrait.warping.source_photos import SourcePhotos
+from talkinghead.version import __version__
+
+FORMAT = "talkinghead.avatar.1"
+_IN_FULL = ("adain_params", "source_landmarks")
+"""Small tensors that are kept in single precision; the generator's are kept in half."""
+
+
+class Avatar:
+    """One person who can be moved.
+
+    Args:
+        config: sizes.
+        generator: the person's, folded, without projection.
+        adain_params: psi', the scales and shifts of its normalisations.
+        source_landmarks: of the photos, fractions of the crop's side.
+        source_frames: the photos, if the generator paints over one of them.
+        provenance: what it was made of and how.
+    """
+
+    def __init__(
+        self,
+        config: PortraitConfig,
+        generator: Generator,
+        *,
+        adain_params: Float[Tensor, "1 n"],
+        source_landmarks: Float[np.ndarray, "t 68 2"],
+        source_frames: UInt8[np.ndarray, "t s s 3"] | None = None,
+        provenance: dict[str, Any],
+    ):
+        if (source_frames is not None) != config.warped_photo:
+            raise ValueError(f"warped_photo is {config.warped_photo}: give source frames with it, and only with it")
+        self.config = config
+        self.generator = generator.eval().requires_grad_(False)
+        self.adain_params = adain_params.detach()
+        self.source_landmarks, self.source_frames = source_landmarks, source_frames
+        self.source_photos = None if source_frames is None else SourcePhotos(source_frames, source_landmarks)
+        self.provenance = provenance
+        self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the avatar: the generator in half precision, with sizes and provenance in the file's header.
+
+        Raises:
+            UserError: if the file exists and ``overwrite`` is off.
+        """
+        tensors = {f"generator.{name}": value.half() for name, value in self.generator.state_dict().items()}
+        tensors["adain_params"] = self.adain_params.float()
+        tensors["source_landmarks"] = torch.from_numpy(self.source_landmarks).float()
+        if self.source_frames is not None:
+            tensors["source_frames"] = torch.from_numpy(self.source_frames)
+        header = {
+            "format": FORMAT,
+            "portrait": json.dumps(self.config.to_dict()),
+            "provenance": json.dumps(self.provenance),
+        }
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata=header)
+
+    @classmethod
+    def load(cls, path: Path) -> "Avatar":
+        """The avatar in a file. No code in the file can run.
+
+        Raises:
+            UserError: if the file is missing, is not an avatar, does not fit its own sizes, or holds no landmarks or
+                values that are no numbers.
+        """
+        tensors, header = read_safetensors(path, FORMAT, "an avatar made by `talkinghead fine-tune`")
+        for name, part in tensors.items():
+            if not part.isfinite().all():
+                count = int((~part.isfinite()).sum())
+                raise UserError(
+                    f"{path}: {count} of the {part.numel()} values of {name} are not finite; make the avatar again"
+                )
+        config = PortraitConfig.from_dict(json.loads(header["portrait"]))
+        generator = Generator(config, spectral=False, projection=False)
+        try:
+            adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
+            frames = tensors.pop("source_frames").numpy() if config.warped_photo else None
+            generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
+        fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)
+        if not fits or (frames is not None and frames.shape != (len(landmarks), config.size, config.size, 3)):
+            raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
+        if not len(landmarks):
+            raise UserError(f"{path} holds the landmarks of 0 photos; make the avatar again from at least one")
+        return cls(
+            config,
+            generator,
+            adain_params=adain_params,
+            source_landmarks=landmarks.numpy(),
+            source_frames=frames,
+            provenance=json.loads(header["provenance"]),
+        )
+
+    def render(
+        self,
+        motion: Motion,
+        *,
+        config: ReenactmentConfig = DEFAULTS,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The frames of the person who moves as the motion does, one at a time.
+
+        Args:
+            motion: of anybody.
+            config: how it is carried over to this person; the defaults are those of `talkinghead reenact`.
+            device: where.
+            dtype: as for `render_landmarks`.
+
+        Raises:
+            UserError: if a face is missing and may not be, or the reference is not in the motion.
+        """
+        landmarks, shown = self.steer(motion, config)
+        return self.render_landmarks(landmarks, shown=shown, batch_size=config.batch_size, device=device, dtype=dtype)
+
+    def steer(
+        self, motion: Motion, config: ReenactmentConfig = DEFAULTS
+    ) -> tuple[Float32[np.ndarray, "t 68 2"], int | None]:
+        """The landmarks of the person who moves as the motion does, no farther than the photos allow.
+
+        Gives the photo to show with them, too, as `shown_photo` does.
+
+        Raises:
+            UserError: if a face is missing and may not be, or the reference is not in the motion.
+        """
+        landmarks = carry_over(motion, self.source_landmarks, config)
+        shown = self.shown_photo(landmarks)
+        return self.held_back(landmarks, shown=shown, most=config.most_turn), shown
+
+    def shown_photo(self, landmarks: Float[np.ndarray, "t 68 2"]) -> int | None:
+        """Index of the photo that hair and background of a clip are best taken from; None if none is painted over."""
+        return None if self.source_photos is None else self.source_photos.steady(landmarks)
+
+    def held_back(
+        self, landmarks: Float[np.ndarray, "t 68 2"], *, shown: int | None, most: float = DEFAULTS.most_turn
+    ) -> Float32[np.ndarray, "t 68 2"]:
+        """The landmarks without turns away from the photos of the place that is shown; all of them if none is.
+
+        Args:
+            landmarks: of the person, moving.
+            shown: the photo that hair and background are from.
+            most: degrees away from the nearest photo.
+        """
+        if self.source_photos is None or shown is None:
+            return landmarks.astype(np.float32)
+        return within_reach(landmarks, self.source_landmarks[self.source_photos.places[shown]], most=most)
+
+    def render_landmarks(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        shown: int | None = None,
+        batch_size: int = BATCH_SIZE,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The frames of landmarks that follow each other, rendered a batch at a time as they are taken.
+
+        Args:
+            landmarks: fractions of the crop's side.
+            shown: index of the photo that hair and background are from; None takes the one that fits the landmarks best
+                as a whole, the same for all frames, so that nothing jumps.
+            batch_size: frames rendered at once.
+            device: where.
+            dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
+
+        Yields:
+            RGB frames as wide as the avatar.
+        """
+        if shown is None and len(landmarks):
+            shown = self.shown_photo(landmarks)
+        for first in range(0, len(landmarks), batch_size):
+            part = landmarks[first : first + batch_size]
+            yield from self.render_batch(part, shown=shown, device=device, dtype=dtype)
+
+    def render_batch(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        shown: int | None = None,
+        among: Sequence[Int[np.ndarray, " n"]] | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> UInt8[np.ndarray, "t s s 3"]:
+        """The frames of these landmarks, all at once.
+
+        Args:
+            landmarks: fractions of the crop's side.
+            shown, among: photos to paint over, as for `SourcePhotos.moved`; None takes the nearest to each.
+            device: where.
+            dtype: as for `render_landmarks`.
+        """
+        network, adain_params, kind = self._prepare(torch.device(device), dtype)
+        pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
+        with torch.inference_mode():
+            drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
+            warped = None
+            if self.source_photos is not None:
+                warped = frame_to_tensor(self.source_photos.moved(landmarks, shown=shown, among=among)).to(drawn)
+            frames = network(drawn, adain_params.expand(len(drawn), -1), warped)
+            pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype | None) -> tuple[Generator, Tensor, torch.dtype]:
+        """A generator whose kernels are ready on the device; kept until another device or type is asked for."""
+        kind = fast_dtype(device) if dtype is None else dtype
+        if self._renderer is None or self._renderer[:2] != (device, kind):
+            network = copy.deepcopy(self.generator).to(device)
+            for module in network.modules():
+                if isinstance(module, Conv):
+                    module.freeze(kind)
+            self._renderer = device, kind, network
+        return self._renderer[2], self.adain_params.to(device), kind
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies in it, else single precision."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else torch.float32
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU has instructions for bfloat16: emulated, it is slower than single precision."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name)() for name in asked if hasattr(torch.cpu, name))
+
+
+def origin(head: Path, *, consent: str | None = None) -> dict[str, Any]:
+    """What an avatar says about where it comes from: the head's fingerprint, the date and what the person agreed to."""
+    return {
+        "head": {"name": head.name, "sha256": sha256(head)},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "consent": consent or "none stated",
+        "talkinghead": __version__,
+    }
+
+
+def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any] | None = None) -> Avatar:
+    """The avatar that a head gives without fine-tuning: psi' = P e for the mean embedding e of the photos."""
+    with torch.no_grad():
+        adain_params = head.generator.project(mean_embedding(head, photos))
+    return Avatar(
+        head.config,
+        person_generator(head.generator),
+        adain_params=adain_params,
+        source_landmarks=photos.landmarks,
+        source_frames=photos.frames if head.config.warped_photo else None,
+        provenance=provenance or {},
+    )
+
+
+@torch.no_grad()
+def mean_embedding(head: FewShotHead, photos: Photos) -> Float[Tensor, "1 e"]:
+    """e: the mean embedding of the photos."""
+    frames = frame_to_tensor(photos.frames)
+    return head.embedder.average(frames[None], draw_many(photos.landmarks, head.config.size)[None])[0]
+
+
+def person_generator(generator: Generator) -> Generator:
+    """A folded copy without the projection."""
+    twin = folded(generator)
+    twin.projection = None
+    return twin

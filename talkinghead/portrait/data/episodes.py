@@ -1,0 +1,246 @@
+"""K-shot episodes for meta-learning: K source frames and one other target frame of the same track.
+
+Episode number i is a function of the seed and i alone. A run that stops can go on from a count, and any number of
+processes or workers draws the same episodes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from talkinghead.errors import UserError, refuse_low
+from talkinghead.face.draw import draw_many
+from talkinghead.media.image import frame_to_tensor, resize
+from talkinghead.portrait.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugmentation
+from talkinghead.portrait.data.shards import Shards, Track
+from talkinghead.portrait.warping.source_photos import move_photo
+from talkinghead.portrait.warping.warp import nearest_source
+
+_OPEN_TRACKS = 64
+
+Episode = dict[str, Tensor]
+"""source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
+(68,2), warped_photo (3,h,w) where asked for, video_index (); batches carry one more axis in front."""
+
+NEAREST = 0.5
+"""How often the photo that is warped is the nearest of the sources; else it is any of them, so that far ones occur."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which frames of which track make an episode."""
+
+    track: int
+    sources: np.ndarray
+    target: int
+
+
+class Episodes(Dataset[Episode]):
+    """Episodes by number, without end.
+
+    Args:
+        shards: prepared tracks.
+        shots: K, source frames of an episode.
+        size: side of the frames, pixels.
+        augment: changes drawn for each episode.
+        seed: of all draws.
+        min_confidence: frames whose landmarks are less sure are left out.
+        balance: draw a person first, then a track, so that long-filmed people do not dominate.
+        cache_gib: memory for decoded frames, GiB; the rest is decoded each time.
+        warped_photo: warp a source frame to the target's landmarks.
+
+    Raises:
+        UserError: if no track has more than K usable frames.
+
+    References:
+        Zakharov et al. 2019, section 3.2.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        *,
+        shots: int = 8,
+        size: int = 256,
+        augment: AugmentConfig = NO_AUGMENTATION,
+        seed: int = 0,
+        min_confidence: float = 0.0,
+        balance: bool = True,
+        cache_gib: float = 4.0,
+        warped_photo: bool = False,
+    ):
+        self.shards, self.shots, self.size, self.augment, self.seed = shards, shots, size, augment, seed
+        self.balance, self.warped_photo = balance, warped_photo
+        self._cache: dict[tuple[int, int], np.ndarray] = {}
+        self._cache_room = int(cache_gib * 2**30 / (3 * size * size))
+        self._open_tracks: dict[int, Track] = {}
+        self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.min_confidence = min_confidence
+        self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > shots]
+        if not self.usable:
+            raise UserError(
+                f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips "
+                "or lower --data.shots"
+            )
+        identities = shards.identities
+        people: dict[str, list[int]] = {}
+        for index in self.usable:
+            people.setdefault(identities[index], []).append(index)
+        self._people = [people[person] for person in sorted(people)]
+
+    def draw(self, number: int) -> tuple[Draw, np.random.Generator]:
+        """The frames of episode ``number``, and the generator for its further draws."""
+        rng = np.random.default_rng([self.seed, number])
+        if self.balance:
+            tracks = self._people[rng.integers(len(self._people))]
+            track = tracks[rng.integers(len(tracks))]
+        else:
+            track = self.usable[rng.integers(len(self.usable))]
+        chosen = rng.choice(self._sure_frames(track), self.shots + 1, replace=False)
+        return Draw(track, chosen[:-1], int(chosen[-1])), rng
+
+    def _track(self, index: int) -> Track:
+        """A track with its encoded frames; the last few stay open."""
+        if index not in self._open_tracks:
+            if len(self._open_tracks) >= _OPEN_TRACKS:
+                del self._open_tracks[next(iter(self._open_tracks))]
+            self._open_tracks[index] = self.shards[index]
+        return self._open_tracks[index]
+
+    def landmarks(self, track: int) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks and confidence of every frame of a track."""
+        if track not in self._known:
+            opened = self._track(track)
+            self._known[track] = (opened.landmarks, opened.confidence)
+        return self._known[track]
+
+    def _sure_frames(self, track: int) -> np.ndarray:
+        """Frames whose landmarks are sure enough; if they are too few for an episode, the surest."""
+        confidence = self.landmarks(track)[1]
+        sure = np.flatnonzero(confidence >= self.min_confidence)
+        return sure if len(sure) > self.shots else np.argsort(-confidence, kind="stable")[: self.shots + 1]
+
+    def _frame(self, track: int, index: int) -> np.ndarray:
+        key = (track, index)
+        if key in self._cache:
+            return self._cache[key]
+        frame = resize(self._track(track).frames([index])[0], self.size)
+        if len(self._cache) < self._cache_room:
+            self._cache[key] = frame
+        return frame
+
+    def __getitem__(self, number: int) -> Episode:
+        draw, rng = self.draw(number)
+        indices = [*map(int, draw.sources), draw.target]
+        frames = np.stack([self._frame(draw.track, index) for index in indices])
+        landmarks = self.landmarks(draw.track)[0][indices]
+        change = EpisodeAugmentation(self.augment, self.size, rng)
+        frames, landmarks = change.frames(frames), change.landmarks(landmarks)
+        drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.augment.landmark_noise
+        pictures = draw_many(drawn.astype(np.float32), self.size)
+        tensors = frame_to_tensor(frames)
+        episode = {
+            "source_frames": tensors[:-1],
+            "source_landmark_images": pictures[:-1],
+            "target_frame": tensors[-1],
+            "target_landmark_image": pictures[-1],
+            "target_landmarks": torch.from_numpy(landmarks[-1]),
+            "video_index": torch.tensor(draw.track),
+        }
+        if self.warped_photo:
+            nearest = rng.random() < NEAREST
+            source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.shots))
+            episode["warped_photo"] = frame_to_tensor(move_photo(frames[source], landmarks[source], drawn[-1]))
+        return episode
+
+
+class CountingSampler(Sampler[int]):
+    """Episode numbers from a start on; each of ``world`` processes takes its part of every batch."""
+
+    def __init__(self, start: int, stop: int, *, batch_size: int, rank: int = 0, world: int = 1):
+        self.start, self.stop, self.batch_size, self.rank, self.world = start, stop, batch_size, rank, world
+
+    def __iter__(self) -> Iterator[int]:
+        for first in range(self.start, self.stop, self.batch_size * self.world):
+            yield from range(first + self.rank * self.batch_size, first + (self.rank + 1) * self.batch_size)
+
+    def __len__(self) -> int:
+        return (self.stop - self.start) // self.world
+
+
+class EpisodeData(LightningDataModule):
+    """Training episodes from a folder of shards.
+
+    Args:
+        shards: folder made by `talkinghead prepare`.
+        validation: shards of other people, for sample sheets and the validation figures.
+        shots: K, source frames of an episode.
+        batch_size: episodes a step and process.
+        size: side of the frames; the model's own size when training (set by the command).
+        augment: identity augmentation.
+        seed: of all draws.
+        workers: processes that decode; 0 decodes in the training process.
+        balance: draw people evenly.
+        min_confidence: of a frame's landmarks.
+        cache_gib: memory for decoded frames in each worker, GiB.
+        warped_photo: warp a source frame to the target's landmarks; as the model has it (set by the command).
+
+    Raises:
+        UserError: if a number is too low, or no track has enough usable frames.
+    """
+
+    def __init__(
+        self,
+        shards: Path,
+        *,
+        validation: Path | None = None,
+        shots: int = 8,
+        batch_size: int = 2,
+        size: int = 256,
+        augment: AugmentConfig = NO_AUGMENTATION,
+        seed: int = 0,
+        workers: int = 0,
+        balance: bool = True,
+        min_confidence: float = 0.0,
+        cache_gib: float = 2.0,
+        warped_photo: bool = False,
+    ):
+        super().__init__()
+        refuse_low(locals(), shots=1, batch_size=1, size=16, seed=0, workers=0)
+        self.batch_size, self.workers = batch_size, workers
+        common = {
+            "shots": shots,
+            "size": size,
+            "min_confidence": min_confidence,
+            "cache_gib": cache_gib,
+            "warped_photo": warped_photo,
+        }
+        self.episodes = Episodes(Shards(shards), augment=augment, seed=seed, balance=balance, **common)  # type: ignore[arg-type]
+        self.held_out = (
+            None if validation is None else Episodes(Shards(validation), seed=seed, balance=balance, **common)  # type: ignore[arg-type]
+        )
+        self.num_videos = len(self.episodes.shards)
+        self.first_step = 0
+        self.steps = 0
+
+    def train_dataloader(self) -> DataLoader[Episode]:
+        """Batches from step ``first_step`` up to ``steps``."""
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        per_step = self.batch_size * world
+        sampler = CountingSampler(
+            self.first_step * per_step, self.steps * per_step, batch_size=self.batch_size, rank=rank, world=world
+        )
+        return DataLoader(
+            self.episodes,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=False,
+            pin_memory=torch.cuda.is_available(),
+        )

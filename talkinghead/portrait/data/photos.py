@@ -1,0 +1,223 @@
+"""A few photos of one person: found, checked, cropped as the training frames are, with landmarks."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from talkinghead.errors import UserError
+from talkinghead.face.crop import crop_frame, to_crop, window_for
+from talkinghead.face.detection.choice import make_detector
+from talkinghead.face.detection.detector import Face, FaceDetector, fit_detected
+from talkinghead.face.identity import embed_faces
+from talkinghead.media.image import frame_to_tensor, read_image
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
+"""Files of a folder that count as photos."""
+
+STRANGER_DISTANCE = 0.6
+"""A photo further than this from half of the others shows somebody else.
+
+On 55 press photos of 10 people this refuses none of the person's own photos and lets 0.6 % of strangers pass; of two
+photos alone it parts 0.7 % that belong together and joins 0.4 % that do not.
+"""
+
+SMALLEST_FACE = 64
+"""Pixels; a smaller face has nothing to teach."""
+
+SECOND_FACE = 0.4
+"""A face this wide against the main one counts as a second person; a smaller one is background."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Allow:
+    """What is let pass although it looks like a mistake."""
+
+    no_face: bool = False
+    """Photos without a face are left out."""
+    several_faces: bool = False
+    """Of several people in a photo the largest face is taken."""
+    strangers: bool = False
+    """The photos may look like different people."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Crops of one person and their landmarks."""
+
+    frames: UInt8[np.ndarray, "t s s 3"]
+    landmarks: Float[np.ndarray, "t 68 2"]
+    """Fractions of the crop's side."""
+    names: tuple[str, ...]
+    """File name of each photo; of a video's frame also the second."""
+    sha256: tuple[str, ...]
+    """Of the files."""
+
+    def __post_init__(self) -> None:
+        if not len(self.frames) == len(self.landmarks) == len(self.names) == len(self.sha256) > 0:
+            raise ValueError(f"{len(self.frames)} frames, {len(self.landmarks)} landmarks, {len(self.names)} names")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def select(self, indices: Iterable[int]) -> "Photos":
+        """Some of the photos."""
+        chosen = list(indices)
+        names, hashes = (tuple(values[i] for i in chosen) for values in (self.names, self.sha256))
+        return Photos(self.frames[chosen], self.landmarks[chosen], names, hashes)
+
+    def joined(self, other: "Photos") -> "Photos":
+        """These photos and others of the same size."""
+        return Photos(
+            np.concatenate([self.frames, other.frames]),
+            np.concatenate([self.landmarks, other.landmarks]),
+            self.names + other.names,
+            self.sha256 + other.sha256,
+        )
+
+
+def photo_files(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves and the photos directly in the folders, sorted by name.
+
+    Raises:
+        UserError: if a path does not exist or a folder holds no photo.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UserError(f"{path}: the folder holds no photo ({', '.join(sorted(SUFFIXES))})")
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise UserError(f"{path} does not exist; give photos or a folder of photos")
+    return files
+
+
+def read_photos(
+    paths: Sequence[Path],
+    *,
+    size: int,
+    detector: FaceDetector | None = None,
+    allow: Allow | None = None,
+) -> Photos:
+    """Photos of one person from files and folders.
+
+    Args:
+        paths: photos and folders of photos.
+        size: side of the crops, pixels.
+        detector: of faces and landmarks; the default one if None.
+        allow: what is let pass; None lets nothing pass, and complaints do not speak of fine-tune's options for it.
+
+    Raises:
+        UserError: naming every photo that cannot be read, shows no face, several faces or somebody else.
+    """
+    detector = detector or make_detector()
+    crops, landmarks, taken, complaints = [], [], [], []
+    for path in photo_files(paths):
+        try:
+            frame = read_image(path)
+            face = main_face(detector.detect(frame, min_face=_face_floor(frame)), path, allow=allow)
+        except UserError as complaint:
+            complaints.append(str(complaint))
+            continue
+        if face is None:
+            _log.warning("%s is left out: no face was found", path)
+            continue
+        points, _ = fit_detected(detector, frame, face.box)
+        window = window_for(points)
+        crops.append(crop_frame(frame, window, size))
+        landmarks.append(to_crop(points, window).astype(np.float32))
+        taken.append(path)
+    if complaints:
+        raise UserError("; ".join(complaints))
+    if not crops:
+        raise UserError("no photo shows a face; give at least one that shows the person from the front")
+    names, hashes = tuple(path.name for path in taken), tuple(map(sha256, taken))
+    photos = Photos(np.stack(crops), np.stack(landmarks), names, hashes)
+    if allow is None or not allow.strangers:
+        refuse_strangers(photos, taken, allow=allow)
+    return photos
+
+
+def _face_floor(frame: UInt8[np.ndarray, "h w 3"]) -> float:
+    """The smallest face looked for: a tenth of a large photo, so that 40 megapixels do not take a minute."""
+    return max(SMALLEST_FACE, min(frame.shape[:2]) / 10)
+
+
+def main_face(faces: Sequence[Face], path: Path, *, allow: Allow | None = None) -> Face | None:
+    """The face a photo is of; None where it shows none and that is allowed.
+
+    Raises:
+        UserError: if there is no face, or more than one person, and that is not allowed.
+    """
+    if not faces:
+        if allow is not None and allow.no_face:
+            return None
+        raise UserError(
+            f"{path}: no face was found (it must be at least {SMALLEST_FACE} px and a tenth of the photo wide, "
+            "and turned to the camera; paintings and profiles often escape the detector); "
+            + _advice("take another or leave it out", allow, "--allow-no-face")
+        )
+    largest = max(faces, key=lambda face: _width(face) * (face.score > 0))
+    people = [face for face in faces if face.score > 0 and _width(face) >= SECOND_FACE * _width(largest)]
+    if len(people) > 1 and (allow is None or not allow.several_faces):
+        advice = _advice("crop it to one person", allow, "--allow-several-faces to take the largest")
+        raise UserError(f"{path}: {len(people)} faces were found; {advice}")
+    return largest
+
+
+def _advice(first: str, allow: Allow | None, option: str) -> str:
+    """What to do about a photo; the option is a way where there are any."""
+    return first if allow is None else f"{first}, or give {option}"
+
+
+def _width(face: Face) -> float:
+    return face.box[2] - face.box[0]
+
+
+def stranger_distances(photos: Photos) -> Float[np.ndarray, " t"]:
+    """Lower median distance of each photo's identity embedding to the other photos'; 0 for a single photo."""
+    if len(photos) == 1:
+        return np.zeros(1)
+    frames = frame_to_tensor(photos.frames)
+    with torch.inference_mode():
+        embeddings = embed_faces(frames, torch.from_numpy(photos.landmarks)).double().numpy()
+    apart = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=-1)
+    # Column 0 of each sorted row is the photo itself. The lower median: of three photos, one stranger spoils no other.
+    return np.sort(apart, 1)[:, 1 + (len(photos) - 2) // 2]
+
+
+def refuse_strangers(photos: Photos, labels: Sequence[object] | None = None, *, allow: Allow | None = None) -> None:
+    """Check that the photos show one person.
+
+    Args:
+        photos: to check.
+        labels: what to call each photo; its name if None.
+        allow: what else is let pass; None where nothing can be.
+
+    Raises:
+        UserError: naming the photos that show somebody else.
+    """
+    distances = stranger_distances(photos)
+    strange = np.flatnonzero(distances > STRANGER_DISTANCE)
+    if strange.size:
+        named = ", ".join(f"{(labels or photos.names)[i]} ({distances[i]:.2f})" for i in strange.tolist())
+        who = "the photos look like different people" if strange.size == len(photos) else "somebody else is in"
+        advice = _advice("leave such photos out", allow, "--allow-strangers")
+        raise UserError(f"{who}: {named}, an identity distance above {STRANGER_DISTANCE} to the others; {advice}")
+
+
+def sha256(path: Path) -> str:
+    """Fingerprint of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

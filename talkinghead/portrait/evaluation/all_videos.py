@@ -1,0 +1,121 @@
+"""All videos of an evaluation, each at every T: resumable, because what was measured stays in the output folder."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from talkinghead.media.files import atomic_path
+from talkinghead.media.image import write_image
+from talkinghead.portrait.data.shards import Shards
+from talkinghead.portrait.evaluation.one_video import Examiner, resized
+from talkinghead.portrait.evaluation.protocol import (
+    FEWEST_TARGETS,
+    Protocol,
+    Split,
+    one_track_per_video,
+    split_frames,
+    strangers,
+)
+from talkinghead.portrait.evaluation.records import Record, fingerprint, record_key
+from talkinghead.portrait.evaluation.tables import Results, finite, to_markdown
+
+RESULTS, TABLE, RECORDS, SHEETS = "results.json", "table.md", "records", "sheets"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One video at one T."""
+
+    track: int
+    """Index in the shards."""
+    driver: int | None
+    """Index of a track that shows somebody else."""
+    split: Split
+    shots: int
+
+    def weight(self, steps: int) -> int:
+        """Work, in fine-tuning steps."""
+        return steps + 2 * len(self.split.targets)
+
+
+def plan(shards: Shards, protocol: Protocol, *, people: int | None = None) -> tuple[list[Task], dict[str, str]]:
+    """What to do, person by person, and the videos left out with the reason.
+
+    Args:
+        shards: tracks; the longest of each video is taken.
+        protocol: how frames are chosen.
+        people: only the first so many.
+    """
+    chosen = one_track_per_video(shards.about)
+    known = sorted({shards.identities[index] for index in chosen})[:people]
+    chosen = [index for index in chosen if shards.identities[index] in known]
+    drivers = strangers([shards.identities[index] for index in chosen])
+    tasks, left_out = [], {}
+    for index, driver in zip(chosen, drivers, strict=True):
+        track = shards[index]
+        pictures = resized(track.frames(), 32).reshape(len(track), -1)
+        split = split_frames(track.times, track.video, protocol, pictures=pictures)
+        if len(split.targets) < FEWEST_TARGETS or not len(split.pool):
+            left_out[track.video] = f"{len(track)} frames leave {len(split.targets)} to hold out, not {FEWEST_TARGETS}"
+            continue
+        other = None if driver is None else chosen[driver]
+        tasks += [Task(index, other, split, shots) for shots in protocol.shots]
+    return tasks, left_out
+
+
+def run(
+    tasks: Sequence[Task], shards: Shards, examiner: Examiner, output: Path, *, settings: dict[str, Any]
+) -> Iterator[Record]:
+    """The record of each task, as it is made or, when it was made before of the same things, read.
+
+    Args:
+        tasks: from `plan`.
+        shards: that they were planned for.
+        examiner: does the work.
+        output: folder of records and sheets.
+        settings: everything but the frames that results follow from.
+    """
+    prints: dict[int, str] = {}
+    for task in tasks:
+        track = shards[task.track]
+        other = task.driver if task.shots == examiner.settings.cross_shots else None
+        parts = [task.track] if other is None else [task.track, other]
+        for part in parts:
+            if part not in prints:
+                prints[part] = fingerprint(shards[part])
+        frames = {"pool": task.split.pool[: task.shots].tolist(), "targets": task.split.targets.tolist()}
+        key = record_key(**settings, **frames, tracks=[prints[part] for part in parts], measures=examiner.judges.names)
+        name = f"{Path(track.video).with_suffix('').as_posix().replace('/', '_')}_T{task.shots:02d}"
+        path, picture = output / RECORDS / f"{name}_{key}.npz", output / SHEETS / f"{name}.png"
+        if path.is_file() and picture.is_file():
+            yield Record.load(path)
+            continue
+        driver = None if other is None else shards[other]
+        record, sheet = examiner.examine(track, task.split, shots=task.shots, driver=driver)
+        write_image(picture, sheet, overwrite=True)
+        record.save(path)
+        yield record
+
+
+def run_settings(examiner: Examiner, head: str | None, detector: str) -> dict[str, Any]:
+    """What results follow from beside the frames: the head's hash, and how it is used."""
+    settings = examiner.settings
+    tuning = asdict(settings.fine_tuning) if settings.fine_tuning is not None else None
+    return {
+        "head": head,
+        "size": settings.size,
+        "fine_tuning": tuning,
+        "cross": [settings.cross_shots, settings.cross_frames],
+        "detector": detector,
+        "centre": examiner.judges.centre.tolist(),
+    }
+
+
+def write_results(output: Path, results: Results) -> None:
+    """results.json and table.md."""
+    with atomic_path(output / RESULTS, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(finite(results), indent=1))
+    with atomic_path(output / TABLE, overwrite=True) as temporary:
+        temporary.write_text(to_markdown(results))

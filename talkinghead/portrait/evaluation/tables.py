@@ -1,0 +1,218 @@
+"""The results of an evaluation as JSON and as Markdown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from talkinghead.portrait.evaluation.aggregate import (
+    HIGHER,
+    MEASURES,
+    Bar,
+    Row,
+    bars,
+    confirmed,
+    cross_driving,
+    movement,
+    row,
+    select,
+)
+from talkinghead.portrait.evaluation.protocol import Protocol
+from talkinghead.portrait.evaluation.records import Record
+
+Results = dict[str, Any]
+_DIGITS = {"psnr": 2, "frechet_dlib": 4, "fid": 1}
+
+
+def summarise(
+    records: Sequence[Record],
+    names: Sequence[str],
+    protocol: Protocol,
+    *,
+    about: dict[str, Any],
+    left_out: dict[str, str],
+) -> Results:
+    """Every number of an evaluation.
+
+    Args:
+        records: of all videos and T.
+        names: measures with one value a frame.
+        protocol: how frames were chosen.
+        about: the head and the settings.
+        left_out: videos that were not evaluated, and why.
+    """
+    methods = [method for method in METHODS if records and method in records[0].methods]
+    shots = sorted({record.shots for record in records})
+    by_shots = {count: select(records, count) for count in shots}
+    means = {count: {method: row(of, method, names) for method in methods} for count, of in by_shots.items()}
+    far = {count: {method: row(of, method, names, far=True) for method in methods} for count, of in by_shots.items()}
+    moves = {count: {method: movement(of, method) for method in methods} for count, of in by_shots.items()}
+    ours = next((method for method in ("ft", "ff") if method in methods), None)
+    crossed = cross_driving(records, ours) if ours else {}
+    own_moves = {str(count): of[ours] for count, of in moves.items()} if ours else {}
+    return {
+        "about": about,
+        "protocol": asdict(protocol),
+        "counts": counts(by_shots),
+        "left_out": left_out,
+        "measures": {
+            name: {"higher_is_better": sign == HIGHER, "what": what} for name, (sign, what) in MEASURES.items()
+        },
+        "means": means,
+        "far_third": far,
+        "movement": moves,
+        "driven_by_others": crossed,
+        "people": {count: per_person(of, methods, names) for count, of in by_shots.items()},
+        "bars": [asdict(bar) | {"cleared": bar.cleared} for bar in bars(means, far, own_moves, crossed, ours)]
+        if ours
+        else [],
+    }
+
+
+def counts(by_shots: dict[int, list[Record]]) -> dict[int, dict[str, int]]:
+    """What each T rests on.
+
+    `unconfirmed` targets do not count for landmarks and movement: the detector does not find in the true frame what was
+    wanted of the result. `short_of_sources` videos had fewer than T frames to give.
+    """
+    return {
+        shots: {
+            "people": len({record.person for record in records}),
+            "videos": len(records),
+            "targets": sum(record.targets for record in records),
+            "unconfirmed": int(sum((~confirmed(record)).sum() for record in records)),
+            "short_of_sources": sum(record.sources < shots for record in records),
+        }
+        for shots, records in by_shots.items()
+    }
+
+
+def per_person(records: Sequence[Record], methods: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Row]]:
+    """The table of each person alone."""
+    people = sorted({record.person for record in records})
+    own = {person: [record for record in records if record.person == person] for person in people}
+    return {person: {method: row(own[person], method, names, sets=False) for method in methods} for person in people}
+
+
+def finite(value: Any) -> Any:
+    """The same with nan as None, which JSON can hold."""
+    if isinstance(value, dict):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_markdown(results: Results) -> str:
+    """The tables that a person reads."""
+    lines = ["# Evaluation", "", *introduction(results), ""]
+    for title, tables in (
+        ("", results["means"]),
+        (", the third of the targets farthest from every photo", results["far_third"]),
+    ):
+        for shots, rows in tables.items():
+            lines += [f"## T = {shots}{title}", "", *method_table(rows), ""]
+    lines += [
+        "## Movement",
+        "",
+        "Correlation of openings between the landmarks that drive and those found in the result.",
+        "",
+    ]
+    lines += ["| T | method | mouth | eyes |", "|---|---|---|---|"]
+    for shots, rows in results["movement"].items():
+        lines += [f"| {shots} | {METHODS[m]} | {number(r['mouth'])} | {number(r['eyes'])} |" for m, r in rows.items()]
+    if results["driven_by_others"]:
+        lines += [
+            "",
+            "## Driven by others",
+            "",
+            "Another person's motion, relative.",
+            "",
+            "| measure | value |",
+            "|---|---|",
+        ]
+        lines += [f"| {name} | {number(value)} |" for name, value in results["driven_by_others"].items()]
+    if results["bars"]:
+        lines += ["", "## Bars", "", "| | value | bound | cleared |", "|---|---|---|---|"]
+        for entry in results["bars"]:
+            bar = Bar(**{name: entry[name] for name in ("says", "value", "bound", "at_least")})
+            bound = f"{'≥' if bar.at_least else '≤'} {number(bar.bound)}"
+            lines.append(f"| {bar.says} | {number(bar.value)} | {bound} | {'yes' if bar.cleared else '**no**'} |")
+    lines += ["", "## People", ""]
+    for shots, people in results["people"].items():
+        lines += [f"### T = {shots}", "", *people_table(people), ""]
+    lines += ["## Measures", "", *legend(results), ""]
+    return "\n".join(lines)
+
+
+def introduction(results: Results) -> list[str]:
+    """What was evaluated on what."""
+    protocol = results["protocol"]
+    lines = [
+        f"Held-out frames: up to {protocol['held_out']} of each video, at least {protocol['gap']} s from every frame "
+        f"that sources are taken from; seed {protocol['seed']}. Means are over people.",
+        "",
+        "| T | people | videos | held-out frames | not judged by landmarks | videos with fewer than T sources |",
+        "|---|---|---|---|---|---|",
+    ]
+    for shots, of in results["counts"].items():
+        columns = ("people", "videos", "targets", "unconfirmed", "short_of_sources")
+        lines.append(f"| {shots} | " + " | ".join(str(of[name]) for name in columns) + " |")
+    lines += ["", *(f"- {name}: {value}" for name, value in results["about"].items())]
+    lines += [f"- left out: {video}, {why}" for video, why in results["left_out"].items()]
+    return lines
+
+
+def method_table(rows: dict[str, Row]) -> list[str]:
+    """Methods as rows, measures as columns; the best of the contenders in bold."""
+    names = list(next(iter(rows.values())))
+    contenders = [method for method in rows if method != "truth"]
+    best = {name: max((MEASURES[name][0] * rows[m][name] for m in contenders), default=math.nan) for name in names}
+    lines = ["| method | " + " | ".join(f"{n} {arrow(n)}" for n in names) + " |", "|---" * (len(names) + 1) + "|"]
+    for method, values in rows.items():
+        cells = []
+        for name in names:
+            text = number(values[name], name)
+            wins = method != "truth" and MEASURES[name][0] * values[name] == best[name]
+            cells.append(f"**{text}**" if wins else text)
+        lines.append(f"| {METHODS[method]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def people_table(people: dict[str, dict[str, Row]]) -> list[str]:
+    """One line a person and method."""
+    first = next(iter(people.values()))
+    names = list(next(iter(first.values())))
+    lines = ["| person | method | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for person, rows in people.items():
+        for method, values in rows.items():
+            if method != "truth":
+                cells = " | ".join(number(values[name], name) for name in names)
+                lines.append(f"| {person} | {METHODS[method]} | {cells} |")
+    return lines
+
+
+def legend(results: Results) -> list[str]:
+    """What the measures are."""
+    used: Row = next(iter(next(iter(results["means"].values())).values()))
+    return [f"- `{name}` {arrow(name)}: {MEASURES[name][1]}" for name in used]
+
+
+def arrow(name: str) -> str:
+    """Which way is better."""
+    return "↑" if MEASURES[name][0] == HIGHER else "↓"
+
+
+def number(value: float | None, name: str = "") -> str:
+    """A number as tables show it."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{_DIGITS.get(name, 3)}f}"
+
+
+METHODS = {
+    "ff": "ours, feed-forward",
+    "ft": "ours, fine-tuned",
+    "copy": "nearest photo, copied",
+    "warp": "nearest photo, warped",
+    "truth": "the true frame",
+}
+"""`truth` is what the measures say of a perfect result: its landmark error is the detector's own."""

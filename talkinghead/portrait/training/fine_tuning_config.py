@@ -1,0 +1,86 @@
+"""How a person is learnt."""
+
+import math
+from dataclasses import dataclass, field
+
+from talkinghead.errors import UserError, refuse_low
+from talkinghead.portrait.data.augment import AugmentConfig
+from talkinghead.portrait.training.adversarial_losses import LossWeights
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """How a person is learnt.
+
+    The defaults suit the head that ships, on a few photos and a CPU: they were chosen on people unseen in training.
+    There the discriminator costs a third of the time and every measure but sharpness, so it has no say unless its
+    weights are raised; configs/paper_avatar.yaml is the paper's fine-tuning.
+
+    Raises:
+        UserError: if a count or rate makes no sense.
+    """
+
+    epochs: int = 20
+    """Passes over the photos; 40 in the paper."""
+    least_steps: int = 200
+    """Steps that few photos get at least; one photo would be done with in 20."""
+    steps: int | None = None
+    """Generator steps, instead of epochs; 0 gives the feed-forward avatar."""
+    batch_size: int = 2
+    """Photos a step."""
+    generator_lr: float = 5e-4
+    """Of the generator's weights."""
+    adain_lr: float = 3e-3
+    """Of psi', the person's AdaIN parameters."""
+    discriminator_lr: float = 2e-4
+    discriminator_steps: int = 2
+    """For each generator step, if the discriminator's terms have weight."""
+    ema: float = 0.972
+    """Decay of the averaged generator, which is what is kept; 0 keeps the last one."""
+    decay: float = 0.1
+    """The rates fall to this fraction of themselves by the last step, along a cosine."""
+    clip: float = 10.0
+    """Largest gradient norm."""
+    pull: float = 0.1
+    """How far each step draws the weights back to the meta-learned ones, 0..1, at the first rate and for one photo.
+
+    Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and as
+    the number of photos grows, because more photos show more of the face.
+    """
+    painted_alone: float = 0.5
+    """Share of the photos that are painted without the warped photo that shows through, 0..1, where the head takes one.
+
+    There all of the face is learnt, also what the mask would leave to the photo.
+    """
+    loss_weights: LossWeights = field(
+        default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0)
+    )
+    perceptual: str = "offline"
+    """Content loss: offline or paper."""
+    augment: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(shape=0.9, warp=0.02, rotation=6.0, colour=0.0)
+    )
+    """Changes drawn for each photo at each step. Colour stays: it belongs to the person."""
+    hold_out: int = 0
+    """Photos kept back to stop by: the weights with the smallest content loss on them are kept."""
+    patience: int = 20
+    """Steps without improvement on the held-out photos before stopping."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_low(
+            vars(self), epochs=1, least_steps=1, batch_size=1, patience=1, discriminator_steps=1, hold_out=0, seed=0
+        )
+        if self.steps is not None:
+            refuse_low(vars(self), steps=0)
+        for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
+        for name in ("ema", "pull", "decay", "painted_alone"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
+
+    def steps_for(self, photos: int) -> int:
+        """Generator steps on this many photos."""
+        passes = self.epochs * math.ceil(photos / self.batch_size)
+        return max(passes, self.least_steps) if self.steps is None else self.steps

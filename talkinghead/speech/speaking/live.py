@@ -1,0 +1,125 @@
+"""Speech as it comes -> a moving face, a frame as soon as its sound is there (Pham's model)."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+import soxr
+import torch
+from jaxtyping import Float
+
+from talkinghead.motion.motion import Motion
+from talkinghead.rig.arkit import RIG_NAMES
+from talkinghead.rig.rig import Rig
+from talkinghead.speech.features import PHAM_RATE
+from talkinghead.speech.model import PhamModel, SpeechMotion
+from talkinghead.speech.pham2017 import from_quaternion
+from talkinghead.speech.speaking import head_motion
+from talkinghead.speech.speaking.head_motion import LOUD_WINDOW, HeadMotion
+from talkinghead.speech.speaking.to_motion import speak_motion
+
+STANCE_SECONDS = 4.0
+"""The pose that the model predicts counts as it differs from its mean over about this long."""
+
+RESAMPLING = "LQ"
+"""soxr's quality: from 16 kHz it delays by 2 ms, the better ones by up to 50."""
+
+LOUD_SECONDS = 10.0
+"""How long a loud passage is remembered as the measure of loudness."""
+
+
+class LiveFace:
+    """Sound in, motion out; keeps what it needs between calls."""
+
+    def __init__(
+        self,
+        model: PhamModel,
+        rig: Rig,
+        *,
+        rate: int,
+        fps: Fraction = Fraction(30),
+        still: bool = False,
+        seed: int = 0,
+        strength: float = 1.0,
+        pose: Float[np.ndarray, " 3"] | None = None,
+        blinks: Sequence[float] | None = None,
+    ) -> None:
+        """Start with silence behind.
+
+        Args:
+            model: hears the sound.
+            rig: the head that moves.
+            rate: of the sound, Hz.
+            fps: frames a second.
+            still: no head movement, no blinks.
+            seed: of the head movement.
+            strength: expressions are made this many times larger.
+            pose: added to the head's: yaw, pitch, roll, radians.
+            blinks: seconds from the start at which the lids begin to fall, in place of those that are made up.
+        """
+        self.rig, self.fps, self.still, self.seed, self.strength = rig, fps, still, seed, strength
+        self.pose, self.blinks = pose, blinks
+        self.frames = 0
+        self._stream = model.stream(fps)
+        self._resampler = soxr.ResampleStream(rate, PHAM_RATE, 1, quality=RESAMPLING) if rate != PHAM_RATE else None
+        self._recent = np.zeros(round(LOUD_WINDOW * PHAM_RATE), np.float32)
+        self._loudest = 1e-3
+        self._stance: Float[np.ndarray, " 3"] | None = None
+
+    def feed(self, waveform: Float[np.ndarray, " s"], *, last: bool = False) -> Motion | None:
+        """The frames that the new sound completes; None if there is none.
+
+        Args:
+            waveform: the next samples, -1..1, any number of them.
+            last: no more sound will come.
+        """
+        heard = waveform.astype(np.float32)
+        if self._resampler is not None:
+            heard = self._resampler.resample_chunk(heard, last=last)
+        found = list(self._stream.feed(heard))
+        self._recent = np.concatenate([self._recent, heard])[-len(self._recent) :]
+        if not found:
+            return None
+        rotation, expressions = (np.stack(part) for part in zip(*found, strict=True))
+        spoken = SpeechMotion(self.fps, blendshapes=expressions, names=RIG_NAMES)
+        head = self._head(len(found), from_quaternion(torch.from_numpy(rotation)).numpy())
+        head = head_motion.edited(head, self.fps, pose=self.pose, blinks=self.blinks, first=self.frames)
+        self.frames += len(found)
+        return speak_motion(spoken, head, self.rig, strength=self.strength)
+
+    def _head(self, count: int, pose: Float[np.ndarray, "t 3"]) -> HeadMotion:
+        if self.still:
+            return head_motion.still(count)
+        loud = float(np.sqrt(np.mean(np.square(self._recent))))
+        self._loudest = max(loud, self._loudest * 0.5 ** (count / float(self.fps) / LOUD_SECONDS), 1e-3)
+        made = head_motion.generate(
+            count, self.fps, loudness=np.full(count, loud / self._loudest), seed=self.seed, first=self.frames
+        )
+        if self._stance is None:
+            self._stance = pose.mean(0)
+        share = min(1.0, count / float(self.fps) / STANCE_SECONDS)
+        self._stance = self._stance + share * (pose.mean(0) - self._stance)
+        return HeadMotion((made.pose + pose - self._stance).astype(np.float32), made.blink)
+
+
+class LiveSound:
+    """Sound for a `VideoWriter` that arrives while the clip is written."""
+
+    channels = 1
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._waiting: deque[Float[np.ndarray, "1 s"]] = deque()
+
+    def add(self, waveform: Float[np.ndarray, " s"]) -> None:
+        """The next samples, -1..1."""
+        self._waiting.append(waveform.astype(np.float32)[None])
+
+    def __iter__(self) -> Iterator[Float[np.ndarray, "1 s"]]:
+        return self
+
+    def __next__(self) -> Float[np.ndarray, "1 s"]:
+        if not self._waiting:
+            raise StopIteration
+        return self._waiting.popleft()

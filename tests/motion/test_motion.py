@@ -1,0 +1,214 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from talkinghead.errors import UserError
+from talkinghead.face.crop import to_crop, to_image, window_for
+from talkinghead.face.landmarks import interocular
+from talkinghead.face.retarget import retarget
+from talkinghead.media.video import VideoWriter
+from talkinghead.motion.motion import Motion
+from talkinghead.testing.synthetic import write_clip
+
+
+def make_motion(frames: int = 5, *, full: bool = False, fps: Fraction = Fraction(30000, 1001)) -> Motion:
+    random = np.random.default_rng(frames)
+
+    def array(*shape: int) -> np.ndarray:
+        return random.uniform(0, 1, shape).astype(np.float32)
+
+    if not full:
+        return Motion(array(frames, 68, 2), array(frames), fps)
+    return Motion(
+        array(frames, 68, 2),
+        array(frames),
+        fps,
+        pose=array(frames, 3),
+        blendshapes=array(frames, 2),
+        blendshape_names=("jawOpen", "eyeBlink_L"),
+        vertices=array(frames, 4, 3),
+        topology=np.array([[0, 1, 2], [1, 2, 3]]),
+        windows=array(frames, 3),
+        sound=Path("/somewhere/voice.wav"),
+        video=Path("/somewhere/clip.mp4"),
+    )
+
+
+ARRAYS = ("landmarks", "confidence", "pose", "blendshapes", "vertices", "topology", "windows")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_motion_reads_back_as_it_was_written(tmp_path: Path, full: bool):
+    motion, path = make_motion(full=full), tmp_path / "a.motion.safetensors"
+    motion.save(path)
+    loaded = Motion.load(path)
+    for name in ARRAYS:
+        here, there = getattr(motion, name), getattr(loaded, name)
+        assert (here is None and there is None) or (here.dtype == there.dtype and np.array_equal(here, there))
+    for name in ("fps", "blendshape_names", "sound", "video"):
+        assert getattr(motion, name) == getattr(loaded, name)
+
+
+@given(st.fractions(Fraction(1, 1000), 1000), st.integers(1, 9))
+def test_any_rate_and_length_survive_exactly(tmp_path_factory: pytest.TempPathFactory, fps: Fraction, frames: int):
+    path = tmp_path_factory.mktemp("motion") / "a.motion.safetensors"
+    make_motion(frames, fps=fps).save(path)
+    loaded = Motion.load(path)
+    assert loaded.fps == fps and len(loaded) == frames
+    assert loaded.seconds == pytest.approx(frames / fps)
+
+
+def test_a_relative_sound_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    motion = Motion(np.zeros((1, 68, 2), np.float32), np.ones(1, np.float32), Fraction(25), sound=Path("voice.wav"))
+    motion.save(Path("a.motion.safetensors"))
+    assert Motion.load(Path("a.motion.safetensors")).sound == tmp_path / "voice.wav"
+
+
+def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path):
+    path = tmp_path / "a.motion.safetensors"
+    make_motion(3).save(path)
+    with pytest.raises(UserError, match="exists"):
+        make_motion(4).save(path)
+    assert len(Motion.load(path)) == 3
+    make_motion(4).save(path, overwrite=True)
+    assert len(Motion.load(path)) == 4
+
+
+def test_a_file_that_is_absent_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match="none.safetensors: there is no such file"):
+        Motion.load(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="not a motion file .*Is a directory"):
+        Motion.load(tmp_path)
+
+
+def rewritten(
+    path: Path, *, arrays: dict | None = None, about: dict | None = None, metadata: dict | None = None
+) -> Path:
+    """A motion file with parts replaced (a value of None takes the part away)."""
+    make_motion(full=True).save(path, overwrite=True)
+    content = {**load_file(path), **(arrays or {})}
+    facts = {"version": 1, "fps": "25", "blendshape_names": ["a", "b"], "sound": None, "video": None, **(about or {})}
+    header = {
+        "format": "talkinghead.motion.motion",
+        "motion": json.dumps({k: v for k, v in facts.items() if v != "gone"}),
+    }
+    save_file({k: v for k, v in content.items() if v is not None}, path, metadata={**header, **(metadata or {})})
+    return path
+
+
+def test_the_rewritten_file_is_sound_before_it_is_spoilt(tmp_path: Path):
+    assert Motion.load(rewritten(tmp_path / "a.safetensors")).fps == 25
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"metadata": {"format": "talkinghead.avatar"}},
+        {"metadata": {"motion": "no json"}},
+        {"about": {"version": 2}},
+        {"about": {"fps": "0"}},
+        {"about": {"fps": "-25"}},
+        {"about": {"fps": "1/0"}},
+        {"about": {"fps": "gone"}},
+        {"about": {"blendshape_names": ["a"]}},
+        {"arrays": {"landmarks": None}},
+        {"arrays": {"confidence": None}},
+        {"arrays": {"landmarks": np.zeros((5, 67, 2), np.float32)}},
+        {"arrays": {"landmarks": np.full((5, 68, 2), np.nan, np.float32)}},
+        {"arrays": {"confidence": np.zeros(4, np.float32)}},
+        {
+            "arrays": {"landmarks": np.zeros((0, 68, 2), np.float32), "confidence": np.zeros(0, np.float32)}
+            | dict.fromkeys(("pose", "blendshapes", "vertices", "windows")),
+            "about": {"blendshape_names": []},
+        },
+        {"arrays": {"pose": np.zeros((5, 4), np.float32)}},
+        {"arrays": {"blendshapes": np.zeros((4, 2), np.float32)}},
+    ],
+    ids=str,
+)
+def test_a_spoilt_file_is_refused_in_a_sentence(tmp_path: Path, spoilt: dict):
+    path = rewritten(tmp_path / "a.safetensors", **spoilt)
+    with pytest.raises(UserError, match="a.safetensors: not a motion file"):
+        Motion.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95pickle", b"\xff" * 64])
+def test_other_files_are_refused(tmp_path: Path, content: bytes):
+    path = tmp_path / "a.motion.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not a motion file"):
+        Motion.load(path)
+
+
+def test_a_motion_that_was_not_tracked_has_no_windows():
+    with pytest.raises(ValueError, match="not tracked"):
+        make_motion().window(0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"fps": Fraction(0)}, "fps is 0"),
+        ({"confidence": np.zeros(4, np.float32)}, "confidence"),
+        ({"landmarks": np.full((5, 68, 2), np.inf, np.float32)}, "not finite"),
+        ({"blendshape_names": ("jawOpen",)}, "0 blendshapes and 1 names"),
+    ],
+    ids=["fps", "length", "infinite", "names"],
+)
+def test_a_motion_that_makes_no_sense_is_refused(broken: dict, says: str):
+    fine = make_motion()
+    parts = {"landmarks": fine.landmarks, "confidence": fine.confidence, "fps": fine.fps, **broken}
+    with pytest.raises((ValueError, TypeError), match=says):
+        Motion(**parts)
+
+
+def test_a_video_becomes_a_motion_of_its_rate_and_length(tmp_path: Path):
+    path, done = tmp_path / "clip.mp4", []
+    truth = write_clip(path, 3, frames=14, fps=Fraction(30000, 1001), size=320)
+    motion = Motion.from_video(path, detector="dlib", progress=lambda now, total: done.append((now, total)))
+    assert len(motion) == 14 and motion.fps == Fraction(30000, 1001)
+    assert motion.sound == path and motion.video == path
+    assert done[-1] == (14, 14)
+    assert (motion.confidence > 0).any()
+    pixels = np.array([to_image(motion.landmarks[i], motion.window(i)) for i in range(14)])
+    error = np.linalg.norm(pixels - (truth * 320 - 0.5), axis=-1).mean() / 320
+    assert error < 0.04  # of the picture's side: where the face is, if not where each drawn line is
+
+
+def test_windows_are_in_the_pixels_of_the_full_video(tmp_path: Path):
+    path = tmp_path / "clip.mp4"
+    write_clip(path, 3, frames=4, size=480, sound=False)
+    full, shrunk = (Motion.from_video(path, detector="dlib", max_side=side) for side in (480, 240))
+    assert np.allclose(full.windows, shrunk.windows, atol=480 * 0.03)
+    assert full.sound is None
+
+
+def test_a_video_without_a_face_is_refused(tmp_path: Path):
+    path = tmp_path / "wall.mp4"
+    with VideoWriter(path, fps=Fraction(25)) as writer:
+        for _ in range(3):
+            writer.write(np.full((128, 128, 3), 90, np.uint8))
+    with pytest.raises(UserError, match="wall.mp4: no face"):
+        Motion.from_video(path, detector="dlib")
+
+
+def test_a_video_that_is_absent_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match="none.mp4"):
+        Motion.from_video(tmp_path / "none.mp4")
+
+
+def test_a_real_person_moves_as_themselves(shared: Path):
+    """Eight frames, each framed by itself as a photo is, are enough to give a real clip's landmarks back."""
+    motion = Motion.from_video(shared / "data" / "clips" / "val" / "id142_vox2" / "01.mp4", detector="dlib")
+    assert (motion.confidence > 0.5).mean() > 0.9
+    photos = np.stack([to_crop(one, window_for(one)) for one in motion.landmarks[5::13]]).astype(np.float32)
+    moved = retarget(motion.landmarks, photos, confidence=motion.confidence)
+    error = np.linalg.norm(moved - motion.landmarks, axis=-1).mean(1) / interocular(motion.landmarks)
+    assert np.median(error) < 0.04

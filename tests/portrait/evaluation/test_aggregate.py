@@ -1,0 +1,155 @@
+"""From records to numbers: who counts how much, the far third, movement, and the bars."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from talkinghead.portrait.evaluation import aggregate as scoreboard
+from talkinghead.portrait.evaluation.aggregate import (
+    Bar,
+    against_baselines,
+    bars,
+    cross_driving,
+    more_is_better,
+    movement,
+    row,
+)
+from talkinghead.portrait.evaluation.records import Record
+from talkinghead.testing.synthetic import draw_sequence, random_motion
+
+NAMES = ["ssim", "landmark_error", "csim_dlib_centred", "perceptual_dlib"]
+
+
+@cache
+def talking(frames: int) -> np.ndarray:
+    return draw_sequence(1, random_motion(frames, seed=1), size=16)[1]
+
+
+def make_record(person: str, *, ssim: float, video: str = "00.mp4", shots: int = 8, frames: int = 6, **more) -> Record:
+    rng = np.random.default_rng(0)
+    wanted = talking(frames).copy()
+    values = {"wanted": wanted, "distance": np.arange(frames, dtype=np.float32)}
+    for method in ("ft", "copy", "truth"):
+        values |= {f"{method}/{name}": np.full(frames, ssim, np.float32) for name in NAMES}
+        values["truth/landmark_error"] = np.zeros(frames, np.float32)
+        values |= {
+            f"{method}/embedding": rng.normal(size=(frames, 4)),
+            f"{method}/landmarks": wanted.copy(),
+            f"{method}/csim_sources": np.full(frames, ssim, np.float32),
+        }
+    return Record(person, f"{person}/{video}", shots, shots, values | more)
+
+
+def test_people_count_alike_however_many_videos_they_have():
+    records = [
+        make_record("anna", ssim=0.2),
+        make_record("anna", ssim=0.4, video="01.mp4"),
+        make_record("ben", ssim=0.9),
+    ]
+    assert row(records, "ft", NAMES)["ssim"] == pytest.approx((0.3 + 0.9) / 2)
+
+
+def test_missing_faces_are_counted_and_left_out_of_the_error():
+    record = make_record("anna", ssim=0.5)
+    record["ft/landmark_error"][:] = [0.1, np.nan, 0.3, np.nan, np.nan, 0.2]
+    measured = row([record], "ft", NAMES)
+    assert measured["missed"] == pytest.approx(0.5)
+    assert measured["landmark_error"] == pytest.approx(0.2)
+
+
+def test_frames_whose_landmarks_the_truth_does_not_confirm_judge_nothing():
+    record = make_record("anna", ssim=0.5)
+    record["truth/landmark_error"][:] = [0, 0, 0.5, np.nan, 0, 0]
+    record["ft/landmark_error"][:] = [0.1, 0.1, 9, 9, np.nan, 0.1]
+    record["ft/landmarks"][2:4] = 7
+    measured = row([record], "ft", NAMES)
+    assert measured["landmark_error"] == pytest.approx(0.1)
+    assert measured["missed"] == pytest.approx(0.25)
+    assert measured["ssim"] == pytest.approx(0.5)
+    assert movement([record], "ft") == pytest.approx({"mouth": 1, "eyes": 1})
+
+
+def test_the_far_third_looks_at_the_farthest_targets_alone():
+    record = make_record("anna", ssim=0.5)
+    record["ft/ssim"][:] = [0, 0, 0, 0, 0.6, 0.8]
+    assert row([record], "ft", NAMES, far=True)["ssim"] == pytest.approx(0.7)
+
+
+def test_the_true_frames_have_no_distance_to_themselves():
+    records = [make_record("anna", ssim=0.5), make_record("ben", ssim=0.5)]
+    assert row(records, "truth", NAMES)["frechet_dlib"] == pytest.approx(0, abs=1e-9)
+    assert "fid" not in row(records, "truth", NAMES)
+    assert "frechet_dlib" not in row(records, "truth", NAMES, sets=False)
+
+
+def test_fid_is_there_when_inception_has_looked():
+    rng = np.random.default_rng(1)
+    features = {f"{method}/inception": rng.normal(size=(6, 4)) for method in ("ft", "copy", "truth")}
+    assert row([make_record("anna", ssim=0.5, **features)], "ft", NAMES)["fid"] > 0
+
+
+def test_movement_is_one_when_the_result_moves_as_it_should():
+    record = make_record("anna", ssim=0.5, frames=12)
+    assert movement([record], "ft") == pytest.approx({"mouth": 1, "eyes": 1})
+    record["copy/landmarks"][:] = record["wanted"][:1]
+    assert np.isnan(movement([record], "copy")["mouth"])
+
+
+def test_cross_driving_compares_likeness_and_shake():
+    crossed = {
+        "cross/csim_sources": np.full(9, 0.6, np.float32),
+        "cross/acceleration": np.array([0.03, 0.02]),
+        "cross/driving": make_record("ben", ssim=0, frames=9)["wanted"],
+        "cross/landmarks": make_record("ben", ssim=0, frames=9)["wanted"],
+    }
+    measured = cross_driving([make_record("anna", ssim=0.7, **crossed), make_record("ben", ssim=0.1)], "ft")
+    assert measured["csim_drop"] == pytest.approx(0.1)
+    assert measured["acceleration_ratio"] == pytest.approx(1.5)
+    assert measured["mouth"] == pytest.approx(1)
+    assert cross_driving([make_record("ben", ssim=0.1)], "ft") == {}
+
+
+def good(scale: float = 1.0) -> dict[str, float]:
+    return {
+        "ssim": 0.8 * scale,
+        "csim_dlib_centred": 0.9 * scale,
+        "perceptual_dlib": 0.1 / scale,
+        "landmark_error": 0.02 / scale,
+    }
+
+
+def test_a_better_head_clears_the_bars_and_a_worse_one_does_not():
+    baselines = {"copy": good(0.9), "warp": good(0.9)}
+    assert all(bar.cleared for bar in against_baselines({"ft": good(), **baselines}, "ft", "", alone=False))
+    assert not any(bar.cleared for bar in against_baselines({"ft": good(0.5), **baselines}, "ft", "", alone=False))
+    alone = against_baselines({"ft": good(), **baselines}, "ft", "", alone=True)
+    assert [bar.cleared for bar in alone] == [True] * 3
+    assert alone[2].bound == pytest.approx(0.81 - 0.05)
+
+
+def test_more_photos_must_not_make_it_worse():
+    means = {1: {"ft": good(0.9)}, 8: {"ft": good(1.0)}, 32: {"ft": good(0.999)}}
+    assert all(bar.cleared for bar in more_is_better(means, "ft"))  # a thousandth less is staying
+    means[32]["ft"] = good(0.9)
+    assert sum(not bar.cleared for bar in more_is_better(means, "ft")) == 4
+
+
+def test_every_bar_of_the_head_is_there():
+    tables = {count: {"ft": good(), "copy": good(0.9), "warp": good(0.9)} for count in (1, 8)}
+    found = bars(
+        tables, tables, {"8": {"mouth": 0.95, "eyes": 0.6}}, {"csim_drop": 0.2, "acceleration_ratio": 1.1}, "ft"
+    )
+    failed = [bar.says for bar in found if not bar.cleared]
+    assert failed == ["T=8: eye opening follows the driver", "driven by others, CSIM to the own photos falls by"]
+    assert sum("far third" in bar.says for bar in found) == 8
+
+
+def test_an_unknown_value_clears_no_bar():
+    assert not Bar("x", float("nan"), 0.5, True).cleared
+    assert not Bar("x", float("nan"), 0.5, False).cleared
+
+
+def test_records_of_one_number_of_photos_are_selected():
+    records = [make_record("anna", ssim=0.1, shots=shots) for shots in (1, 8)]
+    assert scoreboard.select(records, 8) == [records[1]]

@@ -1,0 +1,138 @@
+"""Formulas against known values and against scikit-image."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from talkinghead.portrait.evaluation import metrics
+
+
+@pytest.fixture
+def frames() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(2, 3, 40, 48, generator=generator) * 2 - 1
+    return (truth + 0.3 * torch.randn(truth.shape, generator=generator)).clamp(-1, 1), truth
+
+
+@pytest.fixture
+def landmarks() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.2, 0.8, (12, 68, 2)).astype(np.float32)
+
+
+def test_equal_frames_have_ssim_one_no_l1_and_the_highest_psnr(frames):
+    _, truth = frames
+    assert metrics.ssim(truth, truth) == pytest.approx(1, abs=1e-5)
+    assert metrics.l1(truth, truth).max() == 0
+    assert metrics.psnr(truth, truth) == pytest.approx(metrics.MAX_PSNR, abs=1e-3)
+
+
+def test_ssim_agrees_with_scikit_image(frames):
+    result, truth = frames
+    ours = metrics.ssim(result, truth)
+    for index in range(2):
+        theirs = structural_similarity(
+            result[index].numpy(),
+            truth[index].numpy(),
+            channel_axis=0,
+            data_range=2.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        assert float(ours[index]) == pytest.approx(theirs, abs=1e-5)
+
+
+def test_ssim_does_not_depend_on_the_scale_when_the_range_is_told(frames):
+    result, truth = frames
+    assert metrics.ssim(result / 2 + 0.5, truth / 2 + 0.5, data_range=1.0).shape == (2,)
+    flat = torch.zeros(1, 3, 16, 16)
+    assert metrics.ssim(flat, flat + 1) < metrics.ssim(flat, flat + 1, data_range=20.0)
+
+
+def test_ssim_refuses_frames_smaller_than_its_window():
+    tiny = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="at least 11 px, not 8x8"):
+        metrics.ssim(tiny, tiny)
+
+
+def test_psnr_agrees_with_scikit_image(frames):
+    result, truth = frames
+    theirs = peak_signal_noise_ratio(truth[0].numpy(), result[0].numpy(), data_range=2.0)
+    assert float(metrics.psnr(result, truth)[0]) == pytest.approx(theirs, abs=1e-4)
+
+
+def test_l1_is_a_fraction_of_the_range():
+    black = -torch.ones(1, 3, 16, 16)
+    assert float(metrics.l1(black, -black)) == pytest.approx(1)
+
+
+def test_feature_distance_ignores_the_strength_of_features_but_not_their_direction():
+    features = [torch.rand(2, 4, 5, 5), torch.rand(2, 8, 3, 3)]
+    assert metrics.feature_distance(features, [3 * one for one in features]).max() < 1e-6
+    assert metrics.feature_distance(features, [-one for one in features]).min() > 0.5
+
+
+def test_frechet_distance_of_shifted_sets_is_the_squared_shift():
+    rows = np.random.default_rng(0).normal(size=(200, 6))
+    assert metrics.frechet_distance(rows, rows) == pytest.approx(0, abs=1e-8)
+    assert metrics.frechet_distance(rows, rows + 2) == pytest.approx(4 * 6, rel=1e-6)
+
+
+def test_frechet_distance_of_scaled_sets_compares_their_deviations():
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    rows -= rows.mean(0)
+    trace = np.trace(np.cov(rows, rowvar=False))
+    assert metrics.frechet_distance(rows, 3 * rows) == pytest.approx(4 * trace, rel=1e-6)
+
+
+def test_frechet_distance_of_a_single_row_is_unknown():
+    assert np.isnan(metrics.frechet_distance(np.zeros((1, 4)), np.zeros((9, 4))))
+
+
+def test_landmark_error_is_a_share_of_the_distance_between_the_eyes(landmarks):
+    assert metrics.landmark_error(landmarks, landmarks).max() == 0
+    wanted = landmarks.copy()
+    wanted[:, 36], wanted[:, 45] = (0.3, 0.5), (0.7, 0.5)
+    found = wanted + np.array([0.0, 0.04], np.float32)
+    assert metrics.landmark_error(found, wanted) == pytest.approx(0.1, abs=1e-5)
+    found[3] = np.nan
+    assert np.isnan(metrics.landmark_error(found, wanted)).tolist() == [i == 3 for i in range(12)]
+
+
+def test_movement_correlation_sees_movement_and_not_the_resting_state():
+    t = np.linspace(0, 6, 40)
+    driving = [np.sin(t), np.cos(t)]
+    assert metrics.movement_correlation(driving, [0.2 * np.sin(t) + 5, 0.2 * np.cos(t) - 3]) == pytest.approx(1)
+    assert metrics.movement_correlation(driving, [-np.sin(t), -np.cos(t)]) == pytest.approx(-1)
+
+
+def test_movement_correlation_leaves_missing_frames_out_and_is_unknown_where_nothing_moves():
+    t = np.linspace(0, 6, 40)
+    broken = np.sin(t)
+    broken[5:9] = np.nan
+    assert metrics.movement_correlation([np.sin(t)], [broken]) == pytest.approx(1)
+    assert np.isnan(metrics.movement_correlation([np.sin(t)], [np.ones(40)]))
+    assert np.isnan(metrics.movement_correlation([np.sin(t)], [np.full(40, np.nan)]))
+
+
+def test_acceleration_is_zero_for_even_movement_and_grows_with_shake(landmarks):
+    still = np.repeat(landmarks[:1], 12, 0)
+    even = still + np.linspace(0, 0.3, 12, dtype=np.float32)[:, None, None]
+    assert metrics.acceleration(even) == pytest.approx(0, abs=1e-5)
+    shake = np.random.default_rng(1).normal(0, 0.01, still.shape).astype(np.float32)
+    assert metrics.acceleration(still + 2 * shake) == pytest.approx(2 * metrics.acceleration(still + shake), rel=0.2)
+
+
+def test_acceleration_skips_missing_frames(landmarks):
+    still = np.repeat(landmarks[:1], 12, 0)
+    still[6] = np.nan
+    assert metrics.acceleration(still) == pytest.approx(0, abs=1e-5)
+    assert np.isnan(metrics.acceleration(np.full((12, 68, 2), np.nan, np.float32)))
+    assert np.isnan(metrics.acceleration(still[:2]))
+
+
+def test_far_third_takes_the_farthest_targets():
+    assert metrics.far_third(np.array([1.0, 9, 2, 8, 3, 7])).tolist() == [False, True, False, True, False, False]
+    assert metrics.far_third(np.arange(7.0)).sum() == 3
+    assert metrics.far_third(np.zeros(0)).sum() == 0

@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from talkinghead.errors import UserError
+from talkinghead.face.identity import csim, face_centre, face_chips
+from talkinghead.portrait.networks.vgg import VGG19_LAYERS, VGG19_MEAN_BGR, VGG19_WIDTHS, CaffeVGG
+from talkinghead.portrait.training import content_loss as perceptual
+from talkinghead.portrait.training.content_loss import (
+    OfflineContent,
+    differentiated_at_once,
+    make_content_loss,
+    region_weights,
+)
+from talkinghead.testing.synthetic import episode_batch
+from talkinghead.weights import downloads
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return episode_batch(batch=2, shots=1, size=64)
+
+
+@pytest.fixture(scope="module")
+def offline() -> OfflineContent:
+    return OfflineContent()
+
+
+def test_offline_loss_is_zero_for_the_truth_and_grows_with_the_error(offline, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    near, far = ((truth + amount * torch.randn_like(truth)).clamp(-1, 1) for amount in (0.05, 0.3))
+    assert offline(truth, truth, landmarks) == 0
+    assert 0 < offline(near, truth, landmarks) < offline(far, truth, landmarks)
+
+
+def test_offline_loss_of_a_batch_is_the_mean_of_its_samples(offline, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    fake = (truth + 0.2 * torch.randn_like(truth)).clamp(-1, 1)
+    samples = [offline(fake[i : i + 1], truth[i : i + 1], landmarks[i : i + 1]) for i in range(2)]
+    assert torch.isclose(offline(fake, truth, landmarks), torch.stack(samples).mean(), rtol=1e-4)
+
+
+def test_offline_loss_works_without_mobilenet(monkeypatch, batch):
+    monkeypatch.setattr(perceptual, "find_mobilenet", lambda: None)
+    loss = OfflineContent()
+    fake = torch.zeros_like(batch["target_frame"]).requires_grad_()
+    loss(fake, batch["target_frame"], batch["target_landmarks"]).backward()
+    assert fake.grad.abs().sum() > 0
+
+
+def test_gradient_reaches_the_fake_and_no_frozen_weight(offline, batch):
+    fake, real = torch.zeros_like(batch["target_frame"]).requires_grad_(), batch["target_frame"].clone()
+    real.requires_grad_()
+    offline(fake, real, batch["target_landmarks"]).backward()
+    assert fake.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in offline.parameters())
+
+
+def test_frozen_networks_stay_in_evaluation_mode(offline):
+    assert not any(module.training for module in offline.train().modules())
+
+
+def test_vgg_is_cut_after_its_last_tap_and_taps_the_relus():
+    network = CaffeVGG(VGG19_WIDTHS, VGG19_LAYERS, VGG19_MEAN_BGR)
+    assert len(network.layers) == 30
+    assert all(isinstance(network.layers[tap], torch.nn.ReLU) for tap in VGG19_LAYERS)
+
+
+def test_vgg_sees_bgr_on_the_scale_0_to_255_less_the_mean():
+    network = CaffeVGG((3,), (1,), VGG19_MEAN_BGR)
+    with torch.no_grad():
+        network.layers[0].weight.zero_()
+        network.layers[0].bias.zero_()
+        for channel in range(3):
+            network.layers[0].weight[channel, channel, 1, 1] = 1
+    frame = torch.ones(1, 3, 8, 8) * torch.tensor([1.0, 0.2, 0.6]).view(1, 3, 1, 1)  # RGB
+    maps = network(frame)[0][0, :, 4, 4]
+    expected = torch.tensor([204.0 - 103.939, 153.0 - 116.779, 255.0 - 123.680])
+    assert torch.allclose(maps, expected, atol=1e-3)
+
+
+def test_paper_loss_without_weights_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("TALKINGHEAD_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(downloads, "download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(UserError, match="vgg19_caffe.pth"):
+        make_content_loss("paper")
+
+
+def test_weights_with_a_wrong_checksum_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("TALKINGHEAD_WEIGHTS", str(tmp_path))
+    (tmp_path / "vgg19_caffe.pth").write_bytes(b"not the weights")
+    with pytest.raises(UserError, match="checksum"):
+        make_content_loss("paper")
+
+
+def test_unknown_loss_is_refused_by_name():
+    with pytest.raises(UserError, match="fancy"):
+        make_content_loss("fancy")
+
+
+def test_eyes_and_mouth_count_more(batch):
+    weights = region_weights(batch["target_landmarks"], 64, gain=3.0)
+    mouth = (batch["target_landmarks"][0, 48:].mean(0) * 64).long()
+    assert weights[0, 0, mouth[1], mouth[0]] > 3.5
+    assert weights[0, 0, 0, 0] < 1.1
+
+
+def test_identity_term_is_one_less_the_centred_similarity(offline, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    stranger = truth.flip(0)
+    terms = offline.terms(stranger, truth, landmarks)
+    chips = [(face_chips(frames, landmarks, side=offline.CHIP) + 1) * 127.5 for frames in (stranger, truth)]
+    similarity = csim(*[offline.face_network(chip) for chip in chips], face_centre())
+    assert torch.isclose(terms["identity"], offline.identity * (1 - similarity.mean()), atol=1e-4)
+
+
+def test_a_gradient_found_at_once_is_the_gradient():
+    frames = torch.randn(2, 3, 8, 8, requires_grad=True)
+
+    def judge(x):
+        return (x.sin() * x).sum()
+
+    (3 * differentiated_at_once(judge, frames)).backward()
+    expected = torch.autograd.grad(3 * judge(frames), frames)[0]
+    torch.testing.assert_close(frames.grad, expected)
+    with torch.no_grad():
+        assert differentiated_at_once(judge, frames) == judge(frames)

@@ -1,0 +1,302 @@
+"""The meta-learning step, and whole runs of it through the command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+
+from talkinghead.commands import meta_train
+from talkinghead.errors import UserError
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.head import FewShotHead
+from talkinghead.portrait.training.meta_learning import MetaLearning
+from talkinghead.testing.synthetic import episode_batch, write_drawn_shards
+
+TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)
+SETTINGS = {
+    "model": {
+        "portrait": TINY.to_dict(), "perceptual": "offline", "generator_lr": 2e-4, "discriminator_lr": 4e-4,
+        "discriminator_steps": 2,
+    },
+    "data": {"shots": 2, "batch_size": 2, "augment": {"shape": 0.5}},
+    "run": {"accelerator": "cpu", "save_every": 3, "sheet_every": 100, "validation_episodes": 2, "log_every": 1},
+}  # fmt: skip
+
+
+class _OneProcess:
+    world_size = 1
+
+
+class Bench(MetaLearning):
+    """The module with plain optimisers instead of a trainer's."""
+
+    def __init__(self, **settings):
+        torch.manual_seed(0)
+        super().__init__(portrait=TINY, perceptual="offline", num_videos=4, **settings)
+        self._plain = self.configure_optimizers()
+
+    trainer = property(lambda self: _OneProcess())
+
+    def optimizers(self):
+        return self._plain
+
+    def manual_backward(self, loss):
+        loss.backward()
+
+    def log(self, *_, **__):
+        pass
+
+    def log_dict(self, values, **_):
+        self.logged = values
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return episode_batch(batch=2, shots=2, size=32)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "shards"
+    write_drawn_shards(path, people=3, frames=8, side=32)
+    return path
+
+
+def weights(network: torch.nn.Module) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def moved(network: torch.nn.Module, before: list[torch.Tensor]) -> bool:
+    return any(not torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
+
+
+def test_discriminator_step_leaves_the_generator_alone(batch):
+    module = Bench()
+    before = [weights(part) for part in (module.head.generator, module.head.embedder, module.head.discriminator)]
+    module._discriminator_step(batch, torch.zeros(2, 3, 32, 32), 1.0)
+    assert not moved(module.head.generator, before[0])
+    assert not moved(module.head.embedder, before[1])
+    assert moved(module.head.discriminator, before[2])
+
+
+def test_generator_step_leaves_the_discriminator_and_the_columns_alone(batch):
+    module = Bench()
+    before, columns = weights(module.head.discriminator), module.columns.table.clone()
+    fake, _ = module._generator_step(batch, 1.0, adversarial=True)
+    assert not moved(module.head.discriminator, before)
+    assert torch.equal(module.columns.table, columns)
+    assert all(parameter.grad is None for parameter in module.head.discriminator.parameters())
+    assert not fake.requires_grad
+
+
+def test_generator_feels_the_adversary():
+    """A joint backward of both hinge losses cancels this gradient to exactly zero."""
+    torch.manual_seed(0)
+    module, batch = Bench(), episode_batch(batch=2, shots=2, size=32)
+    module.loss_weights = type(module.loss_weights)(content=0, feature_matching=0, match=0)
+    module.clip = float("inf")
+    before = weights(module.head.generator)
+    _, terms = module._generator_step(batch, 1.0, adversarial=True)
+    assert terms["generator_norm"] > 1e-4
+    assert moved(module.head.generator, before)
+
+
+def test_embedder_learns_from_every_term(batch):
+    for name in ("content", "adversarial", "feature_matching", "match"):
+        module = Bench()
+        module.loss_weights = type(module.loss_weights)(**{n: float(n == name) for n in (
+            "content", "adversarial", "feature_matching", "match")})  # fmt: skip
+        before = weights(module.head.embedder)
+        module._generator_step(batch, 1.0, adversarial=True)
+        assert moved(module.head.embedder, before), name
+
+
+def test_columns_move_in_the_discriminator_step(batch):
+    module = Bench()
+    before = module.columns.table.clone()
+    module._discriminator_step(batch, torch.zeros(2, 3, 32, 32), 1.0)
+    changed = (module.columns.table != before).any(1)
+    assert changed.tolist() == [True, True, False, False]
+
+
+def test_frozen_content_networks_collect_no_gradient(batch):
+    module = Bench()
+    module.training_step(batch)
+    assert all(parameter.grad is None for parameter in module.content.parameters())
+
+
+def test_step_counts_batches_not_optimiser_steps(batch):
+    module = Bench(discriminator_steps=2)
+    module.training_step(batch)
+    module.training_step(batch)
+    assert module.step == 2
+
+
+def test_warm_up_trains_on_content_alone(batch):
+    module = Bench(warm_up=1)
+    before = weights(module.head.discriminator)
+    module.training_step(batch)
+    assert not moved(module.head.discriminator, before)
+    assert "train/adversarial" not in module.logged
+    module.training_step(batch)
+    assert moved(module.head.discriminator, before)
+    assert {"train/adversarial", "train/match", "train/discriminator", "train/realism_real"} <= set(module.logged)
+
+
+def test_average_follows_the_weights_after_spectral_normalisation(batch):
+    module = Bench(ema=0.0)
+    module.training_step(batch)
+    module.eval()
+    picture, params = batch["target_landmark_image"], torch.randn(2, module.head.generator.num_adain_params)
+    ours = module.averaged["generator"](picture, params)
+    assert torch.allclose(ours, module.head.generator(picture, params), atol=1e-4)
+
+
+def test_average_lags_behind(batch):
+    module = Bench(ema=0.9)
+    start = weights(module.averaged["generator"])
+    for _ in range(3):
+        module.training_step(batch)
+    assert moved(module.averaged["generator"], start)
+    module.eval()
+    picture, params = batch["target_landmark_image"], torch.randn(2, module.head.generator.num_adain_params)
+    assert not torch.allclose(module.averaged["generator"](picture, params), module.head.generator(picture, params))
+
+
+def test_rates_fall_linearly_to_a_hundredth():
+    module = Bench(decay_from=10, decay_to=20)
+    rates = []
+    for step in (0, 10, 15, 20, 30):
+        module.steps_done.fill_(step)
+        rates.append(module._decay())
+    assert rates == pytest.approx([1, 1, 0.5, 0.01, 0.01])
+
+
+def test_a_value_that_is_not_finite_rolls_back_and_lowers_the_rate(batch):
+    module = Bench()
+    module.training_step(batch)
+    module._keep_snapshot()
+    good = weights(module.head)
+    module.training_step(batch)
+    broken = {**batch, "target_frame": torch.full_like(batch["target_frame"], float("nan"))}
+    module.training_step(broken)
+    assert not moved(module.head, good)
+    assert float(module.rate_scale) == 0.5
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+    module.training_step(batch)
+    assert module.step == 4
+
+
+def test_training_that_keeps_diverging_ends_with_an_error(batch):
+    module = Bench()
+    broken = {**batch, "target_frame": torch.full_like(batch["target_frame"], float("nan"))}
+    with pytest.raises(RuntimeError, match="diverged at step"):
+        for _ in range(20):
+            module.training_step(broken)
+
+
+def test_one_episode_can_be_learnt(batch):
+    module = Bench(generator_lr=2e-3, discriminator_lr=2e-3)
+    module.training_step(batch)
+    first = float(module.logged["train/content"])
+    for _ in range(120):
+        module.training_step(batch)
+    assert float(module.logged["train/content"]) < 0.6 * first
+
+
+def run(folder: Path, shards: Path, *more: str) -> None:
+    config = folder.with_suffix(".yaml")
+    config.write_text(yaml.safe_dump(SETTINGS))
+    meta_train.main(["--config", str(config), "--data.shards", str(shards), "--run.folder", str(folder), *more])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_run_goes_on_to_the_same_bits(shards, tmp_path):
+    run(tmp_path / "whole", shards, "--run.steps", "5")
+    run(tmp_path / "parts", shards, "--run.steps", "3")
+    run(tmp_path / "parts", shards, "--run.steps", "5")
+    whole, parts = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "parts"))
+    assert whole["state_dict"].keys() == parts["state_dict"].keys()
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, parts["state_dict"][name]), name
+    for ours, theirs in zip(whole["optimizer_states"], parts["optimizer_states"], strict=True):
+        for index, state in ours["state"].items():
+            for name, value in state.items():
+                assert torch.equal(value, theirs["state"][index][name])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_leaves_a_head_without_columns_and_sheets(shards, tmp_path):
+    run(tmp_path / "run", shards, "--run.steps", "2", "--data.validation", str(shards))
+    head, provenance = FewShotHead.load(tmp_path / "run" / "head.safetensors")
+    assert head.config == TINY
+    assert provenance["steps"] == 2
+    assert provenance["recipe"]["data"]["shards"] == shards.name
+    assert str(tmp_path) not in str(provenance)
+    with safe_open(tmp_path / "run" / "head.safetensors", "pt") as file:
+        assert not any("columns" in name or "table" in name for name in file.keys())  # noqa: SIM118
+    assert {p.name for p in (tmp_path / "run" / "sheets").iterdir()} == {"train-0000002.png", "validation-0000002.png"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_starts_from_another_head_and_learns_to_correct_a_photo(shards, tmp_path):
+    run(tmp_path / "first", shards, "--run.steps", "1")
+    first = tmp_path / "first" / "head.safetensors"
+    run(tmp_path / "wide", shards, "--run.steps", "2", "--run.start_from", str(first),
+        "--model.portrait.warped_photo", "true", "--data.validation", str(shards))  # fmt: skip
+    wide, _ = FewShotHead.load(tmp_path / "wide" / "head.safetensors")
+    assert wide.config.warped_photo
+    before = FewShotHead.load(first)[0].embedder.state_dict()
+    for name, value in wide.embedder.state_dict().items():
+        assert (value - before[name]).abs().mean() < 1e-3, name
+    assert wide.generator.bridges[0].gain.any()
+    with pytest.raises(UserError, match="the head to start from has the sizes"):
+        run(tmp_path / "other", shards, "--run.start_from", str(first), "--model.portrait.embedding_dim", "8")
+
+
+@pytest.mark.parametrize("low", [{"generator_lr": -1e-4}, {"columns_lr": float("nan")}, {"discriminator_steps": -1}])
+def test_senseless_numbers_are_refused(low):
+    with pytest.raises(UserError, match=f"{next(iter(low))} is"):
+        Bench(**low)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_finished_run_says_so(shards, tmp_path):
+    run(tmp_path / "run", shards, "--run.steps", "1")
+    with pytest.raises(UserError, match="learnt from 1 steps already"):
+        run(tmp_path / "run", shards, "--run.steps", "1")
+
+
+@pytest.mark.parametrize("wrong", ["--model.generator_rl=1e-4", "--data.shotz=3", "--run.stepz=3"])
+def test_misspelt_keys_are_refused_by_name(shards, tmp_path, wrong):
+    with pytest.raises(UserError, match=wrong.removeprefix("--").split("=")[0]):
+        run(tmp_path / "run", shards, wrong)
+
+
+def test_misspelt_keys_in_a_file_are_refused_by_name(shards, tmp_path):
+    config = tmp_path / "wrong.yaml"
+    config.write_text(yaml.safe_dump({**SETTINGS, "modle": {"perceptual": "paper"}}))
+    with pytest.raises(UserError, match="modle"):
+        meta_train.main(["--config", str(config), "--data.shards", str(shards), "--run.folder", str(tmp_path / "run")])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_equal_one_with_the_doubled_batch(shards, tmp_path):
+    run(tmp_path / "one", shards, "--run.steps", "1")
+    command = [
+        sys.executable, "-m", "talkinghead", "meta-train", "--config", str(tmp_path / "one.yaml"),
+        "--data.shards", str(shards), "--run.folder", str(tmp_path / "two"), "--run.steps", "1", "--run.devices", "2",
+        "--data.batch_size", "1", "--run.threads", "1",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    one, two = (torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"] for name in ("one", "two"))
+    # Adam's first step has the size of the rate whatever the gradient's, so that float error in a tiny gradient turns
+    # single weights around; a gradient that was not averaged would turn half of them.
+    for name, value in one.items():
+        apart = (value.float() - two[name].float()).abs()
+        assert apart.mean() < 0.1 * 2e-4, name
