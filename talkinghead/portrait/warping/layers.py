@@ -34,7 +34,8 @@ def plate(
     """
     reach = BEYOND * max(photo.shape[:2])
     empty = 1 - _through_padding(alpha >= _TRACE, photo, reach=round(reach)).astype(np.uint8)
-    known = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_5) > reach
+    away = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_5)
+    known = away > min(reach, float(away.max()) / 2)  # a person who leaves little free is filled from that little
     if not known.any():  # the person is everywhere: one colour, that of the picture's edge
         edge = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
         return np.broadcast_to(np.rint(edge.mean(0)).astype(np.uint8), photo.shape).copy()

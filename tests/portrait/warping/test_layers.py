@@ -49,6 +49,13 @@ def test_a_person_who_is_everywhere_leaves_one_colour(photo):
     assert (filled == filled[0, 0]).all()
 
 
+def test_a_person_who_leaves_a_corner_is_filled_from_it(photo):
+    photo[:4, :4] = (10, 90, 20)
+    alpha = np.ones((SIDE, SIDE), np.float32)
+    alpha[:4, :4] = 0
+    np.testing.assert_allclose(plate(photo, alpha, grain=False)[60, 60], (10, 90, 20), atol=1)
+
+
 def test_a_head_cut_by_the_photo_leaves_no_streaks_in_the_padding(photo):
     padded = np.concatenate([np.repeat(photo[45:46], 20, 0), photo[45:]])
     alpha = np.concatenate([np.zeros((20, SIDE)), disk(30, soft=6)[45:]]).astype(np.float32)
