@@ -9,6 +9,8 @@ import pytest
 
 from talkinghead.errors import UserError
 
+MODEL = b"\x1c\0\0\0TFL3 and so on"
+INSIDE = "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
 TOOL = Path(__file__).parents[2] / "tools" / "make_matte"
 
 
@@ -22,13 +24,13 @@ def tool(monkeypatch):
 
 
 def test_the_model_is_found_inside_the_wheel_and_beside_it(tool, tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"the model")
+    (tmp_path / "model.tflite").write_bytes(MODEL)
     with zipfile.ZipFile(tmp_path / "mediapipe.whl", "w") as wheel:
-        wheel.writestr(tool.INSIDE, b"the model")
-    assert tool.read_model(tmp_path / "mediapipe.whl") == tool.read_model(tmp_path / "model.tflite") == b"the model"
+        wheel.writestr(INSIDE, MODEL)
+    assert tool.read_model(tmp_path / "mediapipe.whl") == tool.read_model(tmp_path / "model.tflite") == MODEL
 
 
-@pytest.mark.parametrize("content", [None, b"no wheel", {"other.txt": b""}])
+@pytest.mark.parametrize("content", [None, b"no wheel", {"other.txt": b""}, {INSIDE: b"no model"}])
 def test_what_holds_no_model_is_refused(tool, tmp_path, content):
     path = tmp_path / "mediapipe.whl"
     if isinstance(content, dict):

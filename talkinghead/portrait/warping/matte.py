@@ -120,8 +120,8 @@ def person_matte(
     """
     small = cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     picture = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+    network = matte_network()
     with torch.inference_mode():
-        network = matte_network()
         seen, mirrored = network(torch.cat([picture, picture.flip(3)]))[:, 0].numpy()
     return guided_filter(frame, _one_person((seen + mirrored[:, ::-1]) / 2, landmarks))
 
