@@ -7,14 +7,14 @@ import torch
 
 from talkinghead.face.shape3d import face_model
 from talkinghead.portrait.data.photos import Photos
-from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import FewShotHead, folded
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 TINY = PortraitConfig(size=64, min_channels=4, max_channels=16, embedding_dim=16, attention=False)
 
-PAINTER = replace(TINY, warped_photo=True)
-"""The same over a warped photo."""
+PAINTER = replace(TINY, compositing=CompositingConfig())
+"""The same over a warped source."""
 
 
 def tiny_head(*, seed: int = 0, config: PortraitConfig = TINY) -> FewShotHead:

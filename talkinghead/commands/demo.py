@@ -113,14 +113,14 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
 
     from talkinghead.face.draw import draw_landmarks
     from talkinghead.media.image import sheet, write_image
-    from talkinghead.portrait.avatar.reenactment import reenact
+    from talkinghead.portrait.avatar.reenactment import Clip, reenact
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
     motion = demo_motion()
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)
-    reenact(avatar, motion, clip, config=config, overwrite=True)
+    reenact(avatar, motion, Clip(clip, overwrite=True), config=config)
     shown = np.linspace(0, len(motion) - 1, STRIP_COLUMNS).round().astype(int)
-    landmarks = avatar.steer(motion, config)[0][shown]
+    landmarks = avatar.animate(motion, config).landmarks[shown]
     photo = photos.frames[0]
     drawn = [np.zeros_like(photo), *(draw_landmarks(points, len(photo)) for points in landmarks)]
     rows = [drawn, [photo, *avatar.render_batch(landmarks)]]

@@ -125,7 +125,7 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     from talkinghead.media.image import write_image
     from talkinghead.portrait.avatar.avatar import feed_forward, origin
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
-    from talkinghead.portrait.training.fine_tuning import fine_tune
+    from talkinghead.portrait.training.fine_tuning import Hardware, fine_tune
     from talkinghead.portrait.training.preview import preview_sheet
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -140,8 +140,7 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
         photos,
         config,
         provenance=origin(path, consent=wanted.consent),
-        accelerator=wanted.accelerator,
-        precision=wanted.precision,
+        hardware=Hardware(wanted.accelerator, wanted.precision),
         callbacks=(RichProgressBar(),) if sys.stderr.isatty() else (),
     )
     tuned.avatar.save(wanted.output, overwrite=wanted.overwrite)

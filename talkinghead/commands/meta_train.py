@@ -65,22 +65,24 @@ class RunConfig:
 
 def main(argv: list[str]) -> None:
     """Parse the configuration and train."""
-    from talkinghead.portrait.data.episodes import EpisodeData
-    from talkinghead.portrait.training.meta_learning import MetaLearning
+    from talkinghead.portrait.data.episodes import EpisodeData, EpisodeDataConfig
+    from talkinghead.portrait.training.content_loss import make_content_loss
+    from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
 
     parser = config_parser("meta-train", _EXAMPLES)
     parser.add_class_arguments(RunConfig, "run")
-    parser.add_class_arguments(EpisodeData, "data")
-    parser.add_class_arguments(MetaLearning, "model")
+    parser.add_class_arguments(EpisodeDataConfig, "data")
+    parser.add_class_arguments(MetaLearningConfig, "model")
     parser.link_arguments("model.portrait.size", "data.size")
-    parser.link_arguments("model.portrait.warped_photo", "data.warped_photo")
-    parser.link_arguments("data.num_videos", "model.num_videos", apply_on="instantiate")
+    parser.link_arguments("model.portrait.compositing", "data.warped_source", compute_fn=lambda part: part is not None)
     with refusals("meta-train"):
         settings = parser.parse_args(argv)
     run = RunConfig(**settings.run.as_dict())
     _prepare_process(run)
     made = parser.instantiate(settings)
-    train(made.model, made.data, run, parser.dump(settings, skip_link_targets=False), plain_recipe(settings))
+    data = EpisodeData(made.data)
+    model = MetaLearning(made.model, make_content_loss(made.model.perceptual), num_videos=data.num_videos)
+    train(model, data, run, parser.dump(settings, skip_link_targets=False), plain_recipe(settings))
 
 
 def _prepare_process(run: RunConfig) -> None:

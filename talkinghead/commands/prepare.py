@@ -139,15 +139,7 @@ def run(
             if record.fate != "kept":
                 bar.console.print(f"{record.video}: {record.why}", style="yellow", markup=False, highlight=False)
 
-        return prepare_shards(
-            videos,
-            output,
-            settings=settings,
-            clips=clips,
-            workers=workers,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        return prepare_shards(clips, output, settings=settings, workers=workers, overwrite=overwrite, progress=progress)
 
 
 def summarise(records: list["ClipRecord"], output: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from talkinghead.commands import best_device, run_command
 from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +58,15 @@ def reenact(
         int | None, typer.Option(min=0, help="Driver's frame that relative motion starts from; else the best one.")
     ] = None,
     smooth: Annotated[float, typer.Option(min=0, help="Strength of the smoothing of landmarks; 0 is off.")] = 1.0,
-    most_turn: Annotated[
+    turn_limit: Annotated[
         float,
-        typer.Option(min=1, max=180, help="Degrees that the head turns away from the nearest photo at most; 180: all."),
+        typer.Option(
+            "--turn-limit",
+            "--most-turn",
+            min=1,
+            max=180,
+            help="Degrees that the head turns away from the nearest photo at most; 180: all.",
+        ),
     ] = 30.0,
     missing: Annotated[
         MissingMode, typer.Option(help="Where the driver's face is not seen: hold the last, fade over, or fail.")
@@ -89,6 +92,7 @@ def reenact(
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
     from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.avatar.reenactment import Clip
     from talkinghead.portrait.avatar.reenactment import reenact as write_clip
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
@@ -98,7 +102,7 @@ def reenact(
         keep_proportions=keep_proportions,
         reference=reference,
         smooth=smooth,
-        most_turn=most_turn,
+        turn_limit=turn_limit,
         missing=missing.value,
         batch_size=batch_size,
     )
@@ -110,17 +114,8 @@ def reenact(
     if save_motion is not None and driver.suffix != MOTION_SUFFIX:
         moves.save(save_motion, overwrite=overwrite)
     with bar("rendering") as report:
-        write_clip(
-            person,
-            moves,
-            output,
-            config=config,
-            compare=compare,
-            sound=sound,
-            device=where,
-            overwrite=overwrite,
-            progress=report,
-        )
+        clip = Clip(output, compare=compare, sound=sound, overwrite=overwrite)
+        write_clip(person, moves, clip, config=config, device=where, progress=report)
     lost = int((moves.confidence == 0).sum())
     if lost:
         log.info("the driver's face was not seen in %d of %d frames (--missing %s)", lost, len(moves), missing.value)

@@ -265,10 +265,8 @@ def render(
         from talkinghead.portrait.avatar.avatar import Avatar
 
         person = Avatar.load(avatar)
-        landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves)
-        photo = person.shown_photo(landmarks)
-        landmarks = person.held_back(landmarks, shown=photo)
+        animation = person.animate(Likeness.of(rig, person.source_landmarks).landmarks(moves), device=device)
         with VideoWriter(output, fps=moves.fps, sound=moves.sound, overwrite=overwrite) as writer:
-            for done, frame in enumerate(person.render_landmarks(landmarks, shown=photo, device=device), 1):
+            for done, frame in enumerate(animation, 1):
                 writer.write(frame)
-                report(done, len(landmarks))
+                report(done, len(animation))

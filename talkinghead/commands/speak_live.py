@@ -161,8 +161,8 @@ def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Call
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
-    shown = person.shown_photo(person.source_landmarks)
-    return lambda moves: person.render_landmarks(likeness.landmarks(moves), shown=shown, device=device)
+    animator = person.animator(device=device)
+    return lambda moves: iter(animator.animate(likeness.landmarks(moves)))
 
 
 def open_sink(output: Path, stack: ExitStack, *, fps: Fraction, sound: "LiveSound", overwrite: bool) -> Sink:

@@ -126,40 +126,42 @@ def best_reference(
     return _closest(study(driving, seen), driving, study(source), source, seen=seen)
 
 
-def within_reach(
-    landmarks: Float[np.ndarray, "t 68 2"], source: Float[np.ndarray, "n 68 2"], *, most: float
-) -> Float32[np.ndarray, "t 68 2"]:
-    """The person's landmarks with turns held back that lead too far away from all photos.
+class TurnLimit:
+    """Limits how far a person's head turns away from all photos.
 
     A photo shows one side of a head: moved to the other, nose and cheek fold. Up to two thirds of the limit nothing
-    changes, beyond it a turn counts less and less. How a head leans does not count.
+    changes, beyond it a turn counts less and less. How a head leans does not count. Each frame is limited for itself.
 
     Args:
-        landmarks: of the person, moving.
-        source: of the photos.
+        source: landmarks of the photos.
         most: degrees away from the nearest photo; between photos of two sides, where there is no way back, it may be
             more.
 
     Raises:
         ValueError: if that is not above 0.
     """
-    if not most > 0:
-        raise ValueError(f"most is {most}; a head must be able to turn by more than 0 degrees")
-    person = study(source)
-    known = hold(person, source).pose.rotation[:, :, 2]
-    kept = np.empty(landmarks.shape, np.float32)
-    for block in _blocks(len(landmarks)):
-        held = hold(person, landmarks[block])
-        facing = held.pose.rotation[:, :, 2]
-        angles = np.degrees(np.arccos(np.clip(facing @ known.T, -1, 1)))
-        away, free = angles.min(1), most * 2 / 3
-        beyond = np.maximum(away - free, 0)
-        excess = beyond - (most - free) * (1 - np.exp(-beyond / (most - free)))
-        closeness = np.exp((away[:, None] - angles) / _UNDECIDED)
-        back = _turn_towards(facing, closeness @ known, np.radians(excess))
-        pose = Pose(back @ held.pose.rotation, held.pose.scale, held.pose.position)
-        kept[block] = np.where(excess[:, None, None] > 0, pose.project(held.points), landmarks[block])
-    return kept
+
+    def __init__(self, source: Float[np.ndarray, "n 68 2"], *, most: float):
+        if not most > 0:
+            raise ValueError(f"most is {most}; a head must be able to turn by more than 0 degrees")
+        self.most, self._person = most, study(source)
+        self._known = hold(self._person, source).pose.rotation[:, :, 2]
+
+    def __call__(self, landmarks: Float[np.ndarray, "t 68 2"]) -> Float32[np.ndarray, "t 68 2"]:
+        """The person's landmarks, turned no farther."""
+        kept = np.empty(landmarks.shape, np.float32)
+        for block in _blocks(len(landmarks)):
+            held = hold(self._person, landmarks[block])
+            facing = held.pose.rotation[:, :, 2]
+            angles = np.degrees(np.arccos(np.clip(facing @ self._known.T, -1, 1)))
+            away, free = angles.min(1), self.most * 2 / 3
+            beyond = np.maximum(away - free, 0)
+            excess = beyond - (self.most - free) * (1 - np.exp(-beyond / (self.most - free)))
+            closeness = np.exp((away[:, None] - angles) / _UNDECIDED)
+            back = _turn_towards(facing, closeness @ self._known, np.radians(excess))
+            pose = Pose(back @ held.pose.rotation, held.pose.scale, held.pose.position)
+            kept[block] = np.where(excess[:, None, None] > 0, pose.project(held.points), landmarks[block])
+        return kept
 
 
 def _turn_towards(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from people import TINY, drawn_photos, tiny_head
+from people import PAINTER, TINY, drawn_photos, tiny_head, turned_face
 
 from talkinghead import cli
 from talkinghead.face.landmarks import mouth_opening
-from talkinghead.media.video import VideoWriter, probe
+from talkinghead.media.video import VideoWriter, probe, read_frames
 from talkinghead.motion.formats.arkit_csv import write_arkit_csv
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.motion.motion import Motion
@@ -54,6 +54,19 @@ def test_a_video_moves_an_avatar(anna, clip, tmp_path, capsys):
     assert reenact(anna, "--driver", kept, "-o", again, *options) == 0
     assert probe(again).width == 3 * TINY.size
     assert Motion.load(kept).video == clip
+
+
+def test_the_turn_limit_has_its_old_name_too(tmp_path):
+    feed_forward(tiny_head(config=PAINTER), drawn_photos(1)).save(tmp_path / "a.avatar.safetensors")
+    turned = Motion(turned_face(60)[None], np.ones(1, np.float32), Fraction(10))
+    turned.save(tmp_path / "turned.motion.safetensors")
+    frames = {}
+    for name, limit in {"new": ["--turn-limit", "60"], "old": ["--most-turn", "60"], "default": []}.items():
+        options = ["--driver", tmp_path / "turned.motion.safetensors", "-o", tmp_path / f"{name}.mp4", *limit]
+        assert reenact(tmp_path / "a.avatar.safetensors", *options) == 0
+        ((_, frames[name]),) = read_frames(tmp_path / f"{name}.mp4")
+    assert np.array_equal(frames["new"], frames["old"])
+    assert not np.array_equal(frames["new"], frames["default"])
 
 
 def test_a_motion_moves_an_avatar_as_told(anna, tmp_path):

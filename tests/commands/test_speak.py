@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from people import TINY, drawn_photos, tiny_head
+from people import PAINTER, TINY, drawn_photos, tiny_head
 from talking_corpus import RATE, TEMPLATE, TRIANGLES, voice
 
 from talkinghead import cli
 from talkinghead.commands import speak_live
 from talkinghead.commands.speak import choice
 from talkinghead.errors import UserError
+from talkinghead.face.shape3d import estimate_pose, resting_face
 from talkinghead.media.video import probe
 from talkinghead.motion.motion import Motion
-from talkinghead.portrait.avatar.avatar import feed_forward
+from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
+from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.rig.files.own import default_rig, save_rig
 from talkinghead.speech import speech_synthesis
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
@@ -248,6 +250,33 @@ def test_live_sound_becomes_a_clip(things, tmp_path, monkeypatch, caplog, person
         assert speak("-", "--live", "-o", tmp_path / "live.mp4", *options) == 0
     assert probe(tmp_path / "live.mp4").has_sound and probe(tmp_path / "live.mp4").frames == 12
     assert "33 ms of sound" in caplog.text
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_photo_turns_no_farther_than_its_limit(things, tmp_path, monkeypatch, live):
+    def turned(config: PortraitConfig) -> float:
+        """Degrees between the photo's direction and the farthest frame's."""
+        person = feed_forward(tiny_head(config=config), drawn_photos(1), provenance={})
+        person.save(tmp_path / "a.avatar.safetensors", overwrite=True)
+        drawn: list[np.ndarray] = []
+        render = Avatar.render_batch
+
+        def watched(avatar: Avatar, landmarks: np.ndarray, **options: object) -> np.ndarray:
+            drawn.extend(landmarks)
+            return render(avatar, landmarks, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", Stdin(0.2))
+            patch.setattr(Avatar, "render_batch", watched)
+            options = ["--model", things / "pham.speech.safetensors", "--avatar", tmp_path / "a.avatar.safetensors"]
+            options += ["--still", "--pose", "60,0,0", "--overwrite", "-o", tmp_path / "o.mp4"]
+            assert speak(*(["-", "--live"] if live else [things / "voice.wav"]), *options) == 0
+        seen = np.concatenate([person.source_landmarks, np.stack(drawn)])
+        facing = estimate_pose(seen, resting_face(person.source_landmarks)).rotation[:, :, 2]
+        return float(np.degrees(np.arccos(np.clip(facing[1:] @ facing[0], -1, 1))).max())
+
+    assert turned(TINY) > 40
+    assert 15 < turned(PAINTER) < 32
 
 
 def test_live_heads_are_edited(things, tmp_path, monkeypatch):

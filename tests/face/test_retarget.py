@@ -5,7 +5,7 @@ from people import turned_face
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
-from talkinghead.face.retarget import best_reference, retarget, within_reach
+from talkinghead.face.retarget import TurnLimit, best_reference, retarget
 from talkinghead.face.shape3d import estimate_pose, face_model
 from talkinghead.testing.drawn_person import Person, Pose
 from talkinghead.testing.synthetic import random_motion
@@ -195,7 +195,7 @@ def test_turns_are_held_back_steadily_and_only_far_away_from_all_photos():
     photos = np.stack([turned_face(0), turned_face(20)])
     angles = np.arange(-70.0, 71.0)
     moving = np.stack([turned_face(angle) for angle in angles])
-    kept = within_reach(moving, photos, most=30)
+    kept = TurnLimit(photos, most=30)(moving)
     near = (angles >= -18) & (angles <= 38)
     assert np.array_equal(kept[near], moving[near])
     yaw = yaw_of(kept) * np.sign(yaw_of(moving)[-1])
@@ -203,28 +203,28 @@ def test_turns_are_held_back_steadily_and_only_far_away_from_all_photos():
     assert yaw.max() == pytest.approx(50, abs=3)
     assert (np.diff(yaw) > -0.05).all()
     assert np.abs(np.diff(kept, axis=0)).max() < 1.2 * np.abs(np.diff(moving, axis=0)).max()
-    assert np.array_equal(within_reach(moving, photos, most=180), moving)
+    assert np.array_equal(TurnLimit(photos, most=180)(moving), moving)
 
 
 def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_held_back():
     photo = turned_face(0)
     spin = np.array([[0.5, -0.87], [0.87, 0.5]], np.float32)
     leaning = ((photo - 0.5) @ spin.T + 0.5)[None]
-    assert np.array_equal(within_reach(leaning, photo[None], most=30), leaning)
+    assert np.array_equal(TurnLimit(photo[None], most=30)(leaning), leaning)
     talking = np.stack([turned_face(50)] * 2)
     talking[1, [57, 58, 56, 65, 66, 67]] += np.float32([0, 0.03])
-    kept = within_reach(talking, photo[None], most=30)
+    kept = TurnLimit(photo[None], most=30)(talking)
     assert mouth_opening(kept)[1] > mouth_opening(kept)[0] + 0.05
 
 
 def test_between_two_photos_nothing_jumps():
     photos = np.stack([turned_face(-40), turned_face(40)])
     moving = np.stack([turned_face(angle) for angle in range(-6, 7)])
-    kept = within_reach(moving, photos, most=30)
+    kept = TurnLimit(photos, most=30)(moving)
     assert np.abs(np.diff(kept, axis=0)).max() < 3 * np.abs(np.diff(moving, axis=0)).max()
 
 
 @pytest.mark.parametrize("most", [0, -5, float("nan")])
 def test_a_head_that_may_not_turn_at_all_is_refused(most):
     with pytest.raises(ValueError, match="most is"):
-        within_reach(turned_face(0)[None], turned_face(0)[None], most=most)
+        TurnLimit(turned_face(0)[None], most=most)(turned_face(0)[None])

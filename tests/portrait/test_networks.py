@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from talkinghead.errors import UserError
-from talkinghead.portrait.networks.config import LIGHT, PAPER, PortraitConfig
+from talkinghead.portrait.networks.compositing import CompositingGenerator, generate, make_generator
+from talkinghead.portrait.networks.config import LIGHT, PAPER, CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.discriminator import Discriminator, VideoColumns
 from talkinghead.portrait.networks.embedder import Embedder
 from talkinghead.portrait.networks.generator import Generator
@@ -45,7 +46,7 @@ def test_attention_sits_at_32_on_the_way_down_and_64_on_the_way_up():
 
 
 def test_light_head_fits_25_megabytes_in_half_precision():
-    total = count(Embedder(LIGHT)) + count(Generator(LIGHT)) + count(Discriminator(LIGHT))
+    total = count(Embedder(LIGHT)) + count(make_generator(LIGHT)) + count(Discriminator(LIGHT))
     assert 2 * total < 25e6
 
 
@@ -59,7 +60,7 @@ def test_frames_have_the_size_asked_for_and_stay_in_range():
 @pytest.fixture
 def painter() -> Generator:
     torch.manual_seed(0)
-    return Generator(replace(TINY, warped_photo=True)).eval()
+    return CompositingGenerator(replace(TINY, compositing=CompositingConfig())).eval()
 
 
 def test_mask_keeps_the_photo_or_paints_over_it(painter):
@@ -74,22 +75,22 @@ def test_mask_keeps_the_photo_or_paints_over_it(painter):
         assert torch.allclose(painter(picture, params, photo), painted.expand(2, 3, 32, 32), atol=1e-6)
 
 
-def test_frames_painted_alone_show_nothing_of_the_photo(painter):
+def test_raw_frames_show_nothing_of_the_source(painter):
     picture, photo = torch.randn(3, 3, 32, 32), torch.rand(3, 3, 32, 32) * 2 - 1
     params = painter.project(torch.zeros(3, 16))
     with torch.no_grad():
         painter.last.bias[3] = 100.0
-        frames = painter(picture, params, photo, painted_alone=2)
+        frames = painter(picture, params, photo, mask_dropout=2)
         assert torch.allclose(frames[2], photo[2], atol=1e-5)
         painter.last.bias[3] = -100.0
         assert torch.allclose(frames[:2], painter(picture, params, photo)[:2], atol=1e-5)
 
 
-def test_frames_painted_alone_teach_nothing_to_the_mask(painter):
+def test_raw_frames_teach_nothing_to_the_mask(painter):
     picture, photo = torch.randn(2, 3, 32, 32), torch.rand(2, 3, 32, 32) * 2 - 1
     params, gradients = painter.project(torch.zeros(2, 16)), []
     painter.last.register_full_backward_hook(lambda _, __, outputs: gradients.append(outputs[0][:, 3]))
-    painter(picture, params, photo, painted_alone=1).square().mean().backward()
+    painter(picture, params, photo, mask_dropout=1).square().mean().backward()
     assert not gradients[0][0].any()
     assert gradients[0][1].any()
 
@@ -103,12 +104,21 @@ def test_every_part_of_a_painter_learns(painter):
     assert all(parameter.grad.any() for parameter in painter.parameters())
 
 
-def test_photo_must_come_where_it_is_taken_and_only_there(painter):
+def test_a_warped_source_must_come_where_it_is_taken_and_only_there(painter):
     picture = torch.randn(1, 3, 32, 32)
-    with pytest.raises(ValueError, match="takes a warped photo"):
-        painter(picture, painter.project(torch.zeros(1, 16)))
-    with pytest.raises(ValueError, match="takes no warped photo"):
-        Generator(TINY)(picture, painter.project(torch.zeros(1, 16)), picture)
+    with pytest.raises(ValueError, match="takes a warped source"):
+        generate(painter, picture, painter.project(torch.zeros(1, 16)))
+    with pytest.raises(ValueError, match="takes no warped source"):
+        generate(Generator(TINY), picture, painter.project(torch.zeros(1, 16)), picture)
+
+
+def test_bridges_can_be_left_out():
+    config = replace(TINY, compositing=CompositingConfig(bridges=False))
+    plain = make_generator(config)
+    assert not any("bridges" in name for name, _ in plain.named_parameters())
+    picture, source = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    assert generate(plain, picture, plain.project(torch.zeros(1, 16)), source).shape == (1, 3, 32, 32)
+    assert PortraitConfig.from_dict(config.to_dict()) == config
 
 
 def test_embedding_ignores_frame_order():
@@ -186,6 +196,15 @@ def test_config_survives_a_round_trip_and_refuses_unknown_names():
     assert PortraitConfig.from_dict(LIGHT.to_dict()) == LIGHT
     with pytest.raises(UserError, match="colour"):
         PortraitConfig.from_dict({"colour": 3})
+    with pytest.raises(UserError, match="shade"):
+        PortraitConfig.from_dict({"compositing": {"shade": 3}})
+
+
+def test_a_config_of_before_compositing_is_read():
+    old = PAPER.to_dict()
+    del old["compositing"]
+    assert PortraitConfig.from_dict(old | {"warped_photo": False}) == PAPER
+    assert PortraitConfig.from_dict(old | {"warped_photo": True}) == replace(PAPER, compositing=CompositingConfig())
 
 
 def test_an_embedder_that_makes_its_maps_twice_learns_the_same():

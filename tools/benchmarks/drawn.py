@@ -42,10 +42,10 @@ def make_head(path: Path, size: str) -> None:
 
 def make_avatar(path: Path, size: str) -> None:
     """An avatar of random weights."""
-    from talkinghead.portrait.networks.generator import Generator
+    from talkinghead.portrait.networks.compositing import make_generator
     from talkinghead.testing.synthetic import drawn_track
 
-    generator = Generator(SIZES[size], spectral=False, projection=False)
+    generator = make_generator(SIZES[size], spectral=False, projection=False)
     random_avatar(SIZES[size], generator, np.asarray(drawn_track(0, frames=8).landmarks)).save(path)
 
 
@@ -61,6 +61,6 @@ def random_avatar(config: "PortraitConfig", generator: "Generator", landmarks: F
         generator,
         adain_params=torch.randn(1, generator.num_adain_params) * 0.1 + 1,
         source_landmarks=landmarks,
-        source_frames=photos if config.warped_photo else None,
+        source_frames=None if config.compositing is None else photos,
         provenance={},
     )

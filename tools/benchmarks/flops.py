@@ -89,7 +89,7 @@ def _down(config: PortraitConfig, inputs: int, widths: list[int]) -> Iterator[La
 def generator(config: PortraitConfig) -> Iterator[Layer]:
     """Landmark image to frame, given AdaIN parameters."""
     widths = [config.channels(level) for level in range(config.down_blocks)]
-    yield from _down(config, 6 if config.warped_photo else 3, widths)
+    yield from _down(config, 3 if config.compositing is None else 6, widths)
     inputs, side = widths[-1], config.size >> config.down_blocks
     for _ in range(config.residual_blocks):
         yield from res_block(side, inputs, inputs)
@@ -97,12 +97,12 @@ def generator(config: PortraitConfig) -> Iterator[Layer]:
     for width, bridged in zip(reversed(widths), passed, strict=True):
         side *= 2
         yield from res_block(side, inputs, width, resample="up")
-        if config.warped_photo and bridged:
+        if config.compositing is not None and config.compositing.bridges and bridged:
             yield conv(side, bridged, width, kernel=1)
         inputs = width
         if config.attention and side == LARGEST_UP_ATTENTION:
             yield attention(side, width)
-    yield conv(side, inputs, 4 if config.warped_photo else 3)
+    yield conv(side, inputs, 3 if config.compositing is None else 4)
 
 
 def embedder(config: PortraitConfig) -> Iterator[Layer]:

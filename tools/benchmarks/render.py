@@ -9,7 +9,7 @@ from benchmarks import REPEATS, flops
 from benchmarks.drawn import random_avatar
 from benchmarks.measure import DTYPES, Peaks, time_calls
 from benchmarks.sizes import add_dtype_option, add_size_options, chosen_config
-from talkinghead.portrait.networks.generator import Generator
+from talkinghead.portrait.networks.compositing import make_generator
 from talkinghead.testing.synthetic import drawn_track
 
 
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Render landmarks to pixels, as `reenact` does."""
     config = chosen_config(options)
-    generator = Generator(config, spectral=False, projection=False)
+    generator = make_generator(config, spectral=False, projection=False)
     landmarks = np.asarray(drawn_track(0, frames=options.batch).landmarks)
     avatar = random_avatar(config, generator, landmarks)
     dtype = DTYPES[options.dtype]

@@ -12,7 +12,7 @@ from benchmarks.measure import Timing
 from talkinghead.portrait.data.episodes import Episode
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.training import content_loss as perceptual
-from talkinghead.portrait.training.meta_learning import MetaLearning
+from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -45,7 +45,7 @@ def random_episodes(config: PortraitConfig, *, batch: int, shots: int, videos: i
             "target_landmark_image": torch.rand(frame) * 2 - 1,
             "target_landmarks": torch.rand(batch, 68, 2) * 0.5 + 0.25,
             "video_index": torch.randint(videos, (batch,)),
-            **({"warped_photo": torch.rand(frame) * 2 - 1} if config.warped_photo else {}),
+            **({} if config.compositing is None else {"warped_source": torch.rand(frame) * 2 - 1}),
         }
         for _ in range(count)
     ]
@@ -54,7 +54,8 @@ def random_episodes(config: PortraitConfig, *, batch: int, shots: int, videos: i
 def make_module(config: PortraitConfig, *, videos: int, content: str) -> MetaLearning:
     """The training module; the paper's content networks keep random weights here, because only time is asked."""
     with patch.object(perceptual, "read_weights", lambda name: {}):
-        return MetaLearning(portrait=config, num_videos=videos, perceptual=content)
+        loss = perceptual.make_content_loss(content)
+    return MetaLearning(MetaLearningConfig(portrait=config), loss, num_videos=videos)
 
 
 def time_steps(module: MetaLearning, batches: list[Episode], *, dtype: str, warm_up: int) -> Timing:

@@ -1,6 +1,7 @@
 """One person: saved, loaded, and moved by a motion.
 
-* avatar: An avatar: one person's generator with its AdaIN parameters, which renders whatever moves.
-* reenactment: An avatar moved by a motion, from landmarks to a clip, a few frames at a time.
-* retargeting: A motion carried over to a person: the landmarks that are drawn, from those of whoever moves.
+* animation: A person who moves: the background chosen, turns limited, frames rendered as they are taken.
+* avatar: An avatar: one person's generator with its AdaIN parameters, saved, loaded, and animated by whatever moves.
+* reenactment: An avatar moved by a motion, written as a clip with the motion's rate and sound.
+* retargeting: A motion retargeted to a person: the landmarks that are drawn, from those of whoever moves.
 """

@@ -1,4 +1,4 @@
-"""An avatar: one person's generator with its AdaIN parameters, which renders whatever moves.
+"""An avatar: one person's generator with its AdaIN parameters, saved, loaded, and animated by whatever moves.
 
 References:
     Zakharov et al. 2019, section 3.3: a fine-tuned person needs neither the embedder nor the projection.
@@ -6,25 +6,28 @@ References:
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import save_file
 from torch import Tensor
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
-from talkinghead.face.retarget import within_reach
+from talkinghead.face.retarget import TurnLimit
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import frame_to_tensor
 from talkinghead.motion.motion import Motion
-from talkinghead.portrait.avatar.retargeting import BATCH_SIZE, DEFAULTS, ReenactmentConfig, carry_over
+from talkinghead.portrait.avatar.animation import Animation, Animator
+from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig, retarget_motion
 from talkinghead.portrait.data.photos import Photos, sha256
+from talkinghead.portrait.networks.compositing import generate, make_generator
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.head import FewShotHead, folded, read_safetensors
@@ -45,7 +48,7 @@ class Avatar:
         generator: the person's, folded, without projection.
         adain_params: psi', the scales and shifts of its normalisations.
         source_landmarks: of the photos, fractions of the crop's side.
-        source_frames: the photos, if the generator paints over one of them.
+        source_frames: the photos, if the generator composites over them.
         provenance: what it was made of and how.
     """
 
@@ -59,8 +62,8 @@ class Avatar:
         source_frames: UInt8[np.ndarray, "t s s 3"] | None = None,
         provenance: dict[str, Any],
     ):
-        if (source_frames is not None) != config.warped_photo:
-            raise ValueError(f"warped_photo is {config.warped_photo}: give source frames with it, and only with it")
+        if (source_frames is None) != (config.compositing is None):
+            raise ValueError(f"compositing is {config.compositing}: give source frames with it, and only with it")
         self.config = config
         self.generator = generator.eval().requires_grad_(False)
         self.adain_params = adain_params.detach()
@@ -104,10 +107,10 @@ class Avatar:
                     f"{path}: {count} of the {part.numel()} values of {name} are not finite; make the avatar again"
                 )
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))
-        generator = Generator(config, spectral=False, projection=False)
+        generator = make_generator(config, spectral=False, projection=False)
         try:
             adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
-            frames = tensors.pop("source_frames").numpy() if config.warped_photo else None
+            frames = None if config.compositing is None else tensors.pop("source_frames").numpy()
             generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
         except (KeyError, RuntimeError) as error:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
@@ -125,104 +128,66 @@ class Avatar:
             provenance=json.loads(header["provenance"]),
         )
 
-    def render(
+    def animate(
         self,
-        motion: Motion,
-        *,
+        moving: Motion | Float[np.ndarray, "t 68 2"],
         config: ReenactmentConfig = DEFAULTS,
-        device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,
-    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-        """The frames of the person who moves as the motion does, one at a time.
-
-        Args:
-            motion: of anybody.
-            config: how it is carried over to this person; the defaults are those of `talkinghead reenact`.
-            device: where.
-            dtype: as for `render_landmarks`.
-
-        Raises:
-            UserError: if a face is missing and may not be, or the reference is not in the motion.
-        """
-        landmarks, shown = self.steer(motion, config)
-        return self.render_landmarks(landmarks, shown=shown, batch_size=config.batch_size, device=device, dtype=dtype)
-
-    def steer(
-        self, motion: Motion, config: ReenactmentConfig = DEFAULTS
-    ) -> tuple[Float32[np.ndarray, "t 68 2"], int | None]:
-        """The landmarks of the person who moves as the motion does, no farther than the photos allow.
-
-        Gives the photo to show with them, too, as `shown_photo` does.
-
-        Raises:
-            UserError: if a face is missing and may not be, or the reference is not in the motion.
-        """
-        landmarks = carry_over(motion, self.source_landmarks, config)
-        shown = self.shown_photo(landmarks)
-        return self.held_back(landmarks, shown=shown, most=config.most_turn), shown
-
-    def shown_photo(self, landmarks: Float[np.ndarray, "t 68 2"]) -> int | None:
-        """Index of the photo that hair and background of a clip are best taken from; None if none is painted over."""
-        return None if self.source_photos is None else self.source_photos.steady(landmarks)
-
-    def held_back(
-        self, landmarks: Float[np.ndarray, "t 68 2"], *, shown: int | None, most: float = DEFAULTS.most_turn
-    ) -> Float32[np.ndarray, "t 68 2"]:
-        """The landmarks without turns away from the photos of the place that is shown; all of them if none is.
-
-        Args:
-            landmarks: of the person, moving.
-            shown: the photo that hair and background are from.
-            most: degrees away from the nearest photo.
-        """
-        if self.source_photos is None or shown is None:
-            return landmarks.astype(np.float32)
-        return within_reach(landmarks, self.source_landmarks[self.source_photos.places[shown]], most=most)
-
-    def render_landmarks(
-        self,
-        landmarks: Float[np.ndarray, "t 68 2"],
         *,
-        shown: int | None = None,
-        batch_size: int = BATCH_SIZE,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
-    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-        """The frames of landmarks that follow each other, rendered a batch at a time as they are taken.
+    ) -> Animation:
+        """The person, moving: retargeted, before one background, turned no farther than its photos allow.
 
         Args:
-            landmarks: fractions of the crop's side.
-            shown: index of the photo that hair and background are from; None takes the one that fits the landmarks best
-                as a whole, the same for all frames, so that nothing jumps.
-            batch_size: frames rendered at once.
+            moving: a motion of anybody, or landmarks that are the person's already, fractions of the crop's side.
+            config: how; the defaults are those of `talkinghead reenact`. Landmarks are not retargeted.
             device: where.
             dtype: of the arithmetic; None takes bfloat16 where the device computes with it, else single precision.
 
-        Yields:
-            RGB frames as wide as the avatar.
+        Raises:
+            UserError: if a face is missing and may not be, or the reference is not in the motion.
         """
-        if shown is None and len(landmarks):
-            shown = self.shown_photo(landmarks)
-        for first in range(0, len(landmarks), batch_size):
-            part = landmarks[first : first + batch_size]
-            yield from self.render_batch(part, shown=shown, device=device, dtype=dtype)
+        landmarks = retarget_motion(moving, self.source_landmarks, config) if isinstance(moving, Motion) else moving
+        return self.animator(landmarks, config, device=device, dtype=dtype).animate(landmarks)
+
+    def animator(
+        self,
+        expected: Float[np.ndarray, "t 68 2"] | None = None,
+        config: ReenactmentConfig = DEFAULTS,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Animator:
+        """`animate` for landmarks that come a few at a time: the background stays the same for all of them.
+
+        Args:
+            expected: landmarks that the background is chosen by; None takes the photos' own.
+            config: how far the head turns, and how many frames are rendered at once.
+            device, dtype: as for `animate`.
+        """
+        background, limit = None, None
+        if self.source_photos is not None and (expected is None or len(expected)):
+            background = self.source_photos.background(self.source_landmarks if expected is None else expected)
+            scene = self.source_landmarks[self.source_photos.scenes[background]]
+            limit = TurnLimit(scene, most=config.turn_limit)
+        render = partial(self.render_batch, background=background, device=device, dtype=dtype)
+        return Animator(background, limit, config.batch_size, render)
 
     def render_batch(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
         *,
-        shown: int | None = None,
+        background: int | None = None,
         among: Sequence[Int[np.ndarray, " n"]] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> UInt8[np.ndarray, "t s s 3"]:
-        """The frames of these landmarks, all at once.
+        """The frames of these landmarks, all at once, each for itself.
 
         Args:
             landmarks: fractions of the crop's side.
-            shown, among: photos to paint over, as for `SourcePhotos.moved`; None takes the nearest to each.
-            device: where.
-            dtype: as for `render_landmarks`.
+            background, among: photos to composite over, as for `SourcePhotos.moved`; None takes the nearest to each.
+            device, dtype: as for `animate`.
         """
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
@@ -230,8 +195,9 @@ class Avatar:
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
             warped = None
             if self.source_photos is not None:
-                warped = frame_to_tensor(self.source_photos.moved(landmarks, shown=shown, among=among)).to(drawn)
-            frames = network(drawn, adain_params.expand(len(drawn), -1), warped)
+                moved = self.source_photos.moved(landmarks, background=background, among=among)
+                warped = frame_to_tensor(moved).to(drawn)
+            frames = generate(network, drawn, adain_params.expand(len(drawn), -1), warped)
             pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -279,7 +245,7 @@ def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any
         person_generator(head.generator),
         adain_params=adain_params,
         source_landmarks=photos.landmarks,
-        source_frames=photos.frames if head.config.warped_photo else None,
+        source_frames=None if head.config.compositing is None else photos.frames,
         provenance=provenance or {},
     )
 

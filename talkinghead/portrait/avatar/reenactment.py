@@ -1,6 +1,7 @@
-"""An avatar moved by a motion, from landmarks to a clip, a few frames at a time."""
+"""An avatar moved by a motion, written as a clip with the motion's rate and sound."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,27 @@ from talkinghead.portrait.avatar.avatar import Avatar
 from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig
 
 
+@dataclass(frozen=True)
+class Clip:
+    """The clip to write."""
+
+    path: Path
+    """An mp4."""
+    compare: bool = False
+    """Put the driver and the landmarks to the left of the person; needs the video that the motion is from."""
+    sound: bool = True
+    """Keep the motion's sound."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+
 def reenact(
     avatar: Avatar,
     motion: Motion,
-    output: Path,
+    clip: Clip,
     *,
     config: ReenactmentConfig = DEFAULTS,
-    compare: bool = False,
-    sound: bool = True,
     device: str | torch.device = "cpu",
-    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Write the clip of an avatar that moves as the motion does, at the motion's exact rate and with its sound.
@@ -35,25 +47,22 @@ def reenact(
     Args:
         avatar: the person.
         motion: the movement.
-        output: an mp4.
-        config: how the motion is carried over.
-        compare: put the driver and the landmarks to the left of the person; needs the video that the motion is from.
-        sound: keep the motion's sound.
+        clip: what to write, and where.
+        config: how the person is moved.
         device: where to render.
-        overwrite: replace `output`.
         progress: called for each frame.
 
     Raises:
-        UserError: if an input is missing or cannot be used, or `output` exists.
+        UserError: if an input is missing or cannot be used, or the clip exists.
     """
-    landmarks, shown = avatar.steer(motion, config)
-    voice = motion.sound if sound else None
+    animation = avatar.animate(motion, config, device=device)
+    voice = motion.sound if clip.sound else None
     if voice is not None and not voice.is_file():
         raise UserError(f"{voice}: the motion's sound is not there any more; bring it back or give --no-sound.")
-    frames = avatar.render_landmarks(landmarks, shown=shown, batch_size=config.batch_size, device=device)
-    if compare:
-        frames = beside(driver_crops(motion, avatar.config.size), landmarks, frames)
-    with VideoWriter(output, fps=motion.fps, sound=voice, overwrite=overwrite) as writer:
+    frames = iter(animation)
+    if clip.compare:
+        frames = beside(driver_crops(motion, avatar.config.size), animation.landmarks, frames)
+    with VideoWriter(clip.path, fps=motion.fps, sound=voice, overwrite=clip.overwrite) as writer:
         for done, frame in enumerate(frames, 1):
             writer.write(frame)
             if progress:

@@ -1,4 +1,4 @@
-"""A motion carried over to a person: the landmarks that are drawn, from those of whoever moves."""
+"""A motion retargeted to a person: the landmarks that are drawn, from those of whoever moves."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,10 @@ from talkinghead.face.retarget import retarget
 from talkinghead.face.smooth import one_euro
 from talkinghead.motion.motion import Motion
 
-BATCH_SIZE = 8
-
 
 @dataclass(frozen=True)
 class ReenactmentConfig:
-    """How a motion is carried over to a person."""
+    """How a person is moved by a motion."""
 
     motion: Literal["absolute", "relative"] = "absolute"
     """Hold the head as the driver does, or start at a source photo and add the driver's movement."""
@@ -29,18 +27,18 @@ class ReenactmentConfig:
     """The driver's frame that relative motion starts from; None for the one most like a source photo."""
     smooth: float = 1.0
     """Strength of the One-Euro filter; 0 is off."""
-    most_turn: float = 30.0
-    """Degrees that the head turns away from the nearest photo at most; `Avatar.steer` holds a driver back there."""
+    turn_limit: float = 30.0
+    """Degrees that the head turns away from the nearest photo at most, 1 to 180; 180 limits nothing."""
     missing: Missing = "hold"
     """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
-    batch_size: int = BATCH_SIZE
+    batch_size: int = 8
     """Frames rendered at once."""
 
 
 DEFAULTS = ReenactmentConfig()
 
 
-def carry_over(
+def retarget_motion(
     motion: Motion, source_landmarks: Float32[np.ndarray, "n 68 2"], config: ReenactmentConfig = DEFAULTS
 ) -> Float32[np.ndarray, "t 68 2"]:
     """The landmarks that make the person of the source landmarks move as the motion does, however far it turns.

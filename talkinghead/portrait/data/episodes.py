@@ -5,7 +5,7 @@ processes or workers draws the same episodes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +19,60 @@ from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor, resize
 from talkinghead.portrait.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugmentation
 from talkinghead.portrait.data.shards import Shards, Track
-from talkinghead.portrait.warping.source_photos import move_photo
-from talkinghead.portrait.warping.warp import nearest_source
+from talkinghead.portrait.warping.source_photos import nearest_source
+from talkinghead.portrait.warping.warp import Warp
 
 _OPEN_TRACKS = 64
 
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
-(68,2), warped_photo (3,h,w) where asked for, video_index (); batches carry one more axis in front."""
+(68,2), warped_source (3,h,w) where asked for, video_index (); batches carry one more axis in front."""
 
 NEAREST = 0.5
 """How often the photo that is warped is the nearest of the sources; else it is any of them, so that far ones occur."""
+
+
+@dataclass(frozen=True)
+class EpisodeConfig:
+    """What an episode is."""
+
+    shots: int = 8
+    """K, source frames of an episode."""
+    size: int = 256
+    """Side of the frames, pixels; the model's own size when training (set by the command)."""
+    augment: AugmentConfig = NO_AUGMENTATION
+    """Identity augmentation, drawn for each episode."""
+    seed: int = 0
+    """Of all draws."""
+    balance: bool = True
+    """Draw a person first, then a track, so that long-filmed people do not dominate."""
+    min_confidence: float = 0.0
+    """Frames whose landmarks are less sure are left out."""
+    cache_gib: float = 2.0
+    """Memory for decoded frames in each worker, GiB; the rest is decoded each time."""
+    warped_source: bool = False
+    """Warp a source frame to the target's landmarks; as the model takes it (set by the command)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeDataConfig(EpisodeConfig):
+    """Training episodes from a folder of shards.
+
+    Raises:
+        UserError: if a number is too low.
+    """
+
+    shards: Path
+    """Folder made by `talkinghead prepare`."""
+    validation: Path | None = None
+    """Shards of other people, for sample sheets and the validation figures."""
+    batch_size: int = 2
+    """Episodes a step and process."""
+    workers: int = 0
+    """Processes that decode; 0 decodes in the training process."""
+
+    def __post_init__(self) -> None:
+        refuse_low(vars(self), shots=1, batch_size=1, size=16, seed=0, workers=0)
 
 
 @dataclass(frozen=True)
@@ -46,14 +89,7 @@ class Episodes(Dataset[Episode]):
 
     Args:
         shards: prepared tracks.
-        shots: K, source frames of an episode.
-        size: side of the frames, pixels.
-        augment: changes drawn for each episode.
-        seed: of all draws.
-        min_confidence: frames whose landmarks are less sure are left out.
-        balance: draw a person first, then a track, so that long-filmed people do not dominate.
-        cache_gib: memory for decoded frames, GiB; the rest is decoded each time.
-        warped_photo: warp a source frame to the target's landmarks.
+        config: what an episode is.
 
     Raises:
         UserError: if no track has more than K usable frames.
@@ -62,30 +98,16 @@ class Episodes(Dataset[Episode]):
         Zakharov et al. 2019, section 3.2.
     """
 
-    def __init__(
-        self,
-        shards: Shards,
-        *,
-        shots: int = 8,
-        size: int = 256,
-        augment: AugmentConfig = NO_AUGMENTATION,
-        seed: int = 0,
-        min_confidence: float = 0.0,
-        balance: bool = True,
-        cache_gib: float = 4.0,
-        warped_photo: bool = False,
-    ):
-        self.shards, self.shots, self.size, self.augment, self.seed = shards, shots, size, augment, seed
-        self.balance, self.warped_photo = balance, warped_photo
+    def __init__(self, shards: Shards, config: EpisodeConfig):
+        self.shards, self.config = shards, config
         self._cache: dict[tuple[int, int], np.ndarray] = {}
-        self._cache_room = int(cache_gib * 2**30 / (3 * size * size))
+        self._cache_room = int(config.cache_gib * 2**30 / (3 * config.size**2))
         self._open_tracks: dict[int, Track] = {}
         self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.min_confidence = min_confidence
-        self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > shots]
+        self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > config.shots]
         if not self.usable:
             raise UserError(
-                f"{shards.path} holds no track with more than {shots} usable frames; prepare longer clips "
+                f"{shards.path} holds no track with more than {config.shots} usable frames; prepare longer clips "
                 "or lower --data.shots"
             )
         identities = shards.identities
@@ -96,13 +118,13 @@ class Episodes(Dataset[Episode]):
 
     def draw(self, number: int) -> tuple[Draw, np.random.Generator]:
         """The frames of episode ``number``, and the generator for its further draws."""
-        rng = np.random.default_rng([self.seed, number])
-        if self.balance:
+        rng = np.random.default_rng([self.config.seed, number])
+        if self.config.balance:
             tracks = self._people[rng.integers(len(self._people))]
             track = tracks[rng.integers(len(tracks))]
         else:
             track = self.usable[rng.integers(len(self.usable))]
-        chosen = rng.choice(self._sure_frames(track), self.shots + 1, replace=False)
+        chosen = rng.choice(self._sure_frames(track), self.config.shots + 1, replace=False)
         return Draw(track, chosen[:-1], int(chosen[-1])), rng
 
     def _track(self, index: int) -> Track:
@@ -123,14 +145,16 @@ class Episodes(Dataset[Episode]):
     def _sure_frames(self, track: int) -> np.ndarray:
         """Frames whose landmarks are sure enough; if they are too few for an episode, the surest."""
         confidence = self.landmarks(track)[1]
-        sure = np.flatnonzero(confidence >= self.min_confidence)
-        return sure if len(sure) > self.shots else np.argsort(-confidence, kind="stable")[: self.shots + 1]
+        sure = np.flatnonzero(confidence >= self.config.min_confidence)
+        return (
+            sure if len(sure) > self.config.shots else np.argsort(-confidence, kind="stable")[: self.config.shots + 1]
+        )
 
     def _frame(self, track: int, index: int) -> np.ndarray:
         key = (track, index)
         if key in self._cache:
             return self._cache[key]
-        frame = resize(self._track(track).frames([index])[0], self.size)
+        frame = resize(self._track(track).frames([index])[0], self.config.size)
         if len(self._cache) < self._cache_room:
             self._cache[key] = frame
         return frame
@@ -140,10 +164,10 @@ class Episodes(Dataset[Episode]):
         indices = [*map(int, draw.sources), draw.target]
         frames = np.stack([self._frame(draw.track, index) for index in indices])
         landmarks = self.landmarks(draw.track)[0][indices]
-        change = EpisodeAugmentation(self.augment, self.size, rng)
+        change = EpisodeAugmentation(self.config.augment, self.config.size, rng)
         frames, landmarks = change.frames(frames), change.landmarks(landmarks)
-        drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.augment.landmark_noise
-        pictures = draw_many(drawn.astype(np.float32), self.size)
+        drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.config.augment.landmark_noise
+        pictures = draw_many(drawn.astype(np.float32), self.config.size)
         tensors = frame_to_tensor(frames)
         episode = {
             "source_frames": tensors[:-1],
@@ -153,10 +177,10 @@ class Episodes(Dataset[Episode]):
             "target_landmarks": torch.from_numpy(landmarks[-1]),
             "video_index": torch.tensor(draw.track),
         }
-        if self.warped_photo:
+        if self.config.warped_source:
             nearest = rng.random() < NEAREST
-            source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.shots))
-            episode["warped_photo"] = frame_to_tensor(move_photo(frames[source], landmarks[source], drawn[-1]))
+            source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.config.shots))
+            episode["warped_source"] = frame_to_tensor(Warp(frames[source], landmarks[source]).to(drawn[-1]))
         return episode
 
 
@@ -178,53 +202,19 @@ class EpisodeData(LightningDataModule):
     """Training episodes from a folder of shards.
 
     Args:
-        shards: folder made by `talkinghead prepare`.
-        validation: shards of other people, for sample sheets and the validation figures.
-        shots: K, source frames of an episode.
-        batch_size: episodes a step and process.
-        size: side of the frames; the model's own size when training (set by the command).
-        augment: identity augmentation.
-        seed: of all draws.
-        workers: processes that decode; 0 decodes in the training process.
-        balance: draw people evenly.
-        min_confidence: of a frame's landmarks.
-        cache_gib: memory for decoded frames in each worker, GiB.
-        warped_photo: warp a source frame to the target's landmarks; as the model has it (set by the command).
+        config: which, and what they are.
 
     Raises:
-        UserError: if a number is too low, or no track has enough usable frames.
+        UserError: if no track has enough usable frames.
     """
 
-    def __init__(
-        self,
-        shards: Path,
-        *,
-        validation: Path | None = None,
-        shots: int = 8,
-        batch_size: int = 2,
-        size: int = 256,
-        augment: AugmentConfig = NO_AUGMENTATION,
-        seed: int = 0,
-        workers: int = 0,
-        balance: bool = True,
-        min_confidence: float = 0.0,
-        cache_gib: float = 2.0,
-        warped_photo: bool = False,
-    ):
+    def __init__(self, config: EpisodeDataConfig):
         super().__init__()
-        refuse_low(locals(), shots=1, batch_size=1, size=16, seed=0, workers=0)
-        self.batch_size, self.workers = batch_size, workers
-        common = {
-            "shots": shots,
-            "size": size,
-            "min_confidence": min_confidence,
-            "cache_gib": cache_gib,
-            "warped_photo": warped_photo,
-        }
-        self.episodes = Episodes(Shards(shards), augment=augment, seed=seed, balance=balance, **common)  # type: ignore[arg-type]
-        self.held_out = (
-            None if validation is None else Episodes(Shards(validation), seed=seed, balance=balance, **common)  # type: ignore[arg-type]
-        )
+        self.config = config
+        self.episodes = Episodes(Shards(config.shards), config)
+        self.held_out = None
+        if config.validation is not None:
+            self.held_out = Episodes(Shards(config.validation), replace(config, augment=NO_AUGMENTATION))
         self.num_videos = len(self.episodes.shards)
         self.first_step = 0
         self.steps = 0
@@ -232,15 +222,15 @@ class EpisodeData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Episode]:
         """Batches from step ``first_step`` up to ``steps``."""
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        per_step = self.batch_size * world
+        per_step = self.config.batch_size * world
         sampler = CountingSampler(
-            self.first_step * per_step, self.steps * per_step, batch_size=self.batch_size, rank=rank, world=world
+            self.first_step * per_step, self.steps * per_step, batch_size=self.config.batch_size, rank=rank, world=world
         )
         return DataLoader(
             self.episodes,
-            batch_size=self.batch_size,
+            batch_size=self.config.batch_size,
             sampler=sampler,
-            num_workers=self.workers,
+            num_workers=self.config.workers,
             persistent_workers=False,
             pin_memory=torch.cuda.is_available(),
         )

@@ -11,11 +11,11 @@ from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor
 from talkinghead.portrait.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.portrait.data.photos import Photos
-from talkinghead.portrait.warping.source_photos import MOST, SourcePhotos, blend_photos
-from talkinghead.portrait.warping.warp import source_distances
+from talkinghead.portrait.warping.source_photos import MOST, SourcePhotos, blend, source_distances
+from talkinghead.portrait.warping.warp import Warp
 
 Batch = dict[str, Tensor]
-"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_photo (b,3,h,w) where asked for."""
+"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_source (b,3,h,w) where asked for."""
 
 
 class PhotoBatches:
@@ -27,7 +27,7 @@ class PhotoBatches:
         batch_size: photos a batch; all of them where there are fewer.
         augment: changes, drawn for each photo of each batch.
         seed: of all draws.
-        warped_photo: move the photos to the landmarks of each.
+        warped_source: warp photos to the landmarks of each.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class PhotoBatches:
         batch_size: int,
         augment: AugmentConfig,
         seed: int = 0,
-        warped_photo: bool = False,
+        warped_source: bool = False,
     ):
         self.photos, self.steps, self.augment, self.seed = photos, steps, augment, seed
-        self.warped_photo = warped_photo
+        self.warped_source = warped_source
         self.batch_size = min(batch_size, len(photos))
         self.sources = SourcePhotos(photos.frames, photos.landmarks)
 
@@ -71,8 +71,9 @@ class PhotoBatches:
             frames.append(frame)
             landmarks.append(points)
             drawn.append(shaken)
-            if self.warped_photo:
-                warped.append(blend_photos(*self._sources(index, change, rng), shaken))
+            if self.warped_source:
+                sources = zip(*self._sources(index, change, rng), strict=True)
+                warped.append(blend([Warp(photo, points) for photo, points in sources], shaken))
         return to_batch(
             np.stack(frames), np.stack(landmarks), drawn=np.stack(drawn), warped=np.stack(warped) if warped else None
         )
@@ -89,10 +90,10 @@ class PhotoBatches:
     def _sources(
         self, index: int, change: EpisodeAugmentation, rng: np.random.Generator
     ) -> tuple[UInt8[np.ndarray, "k s s 3"], Float[np.ndarray, "k 68 2"]]:
-        """The photos that draw photo ``index``: others of its place, changed alike; an only one, changed otherwise.
+        """The photos that draw photo ``index``: others of its scene, changed alike; an only one, changed otherwise.
 
         Of the others it is a random half, so that each photo is drawn from several, far and near. A photo of another
-        place would teach to paint the mean of all backgrounds, so a photo that has no like is drawn from itself.
+        scene would teach to paint the mean of all backgrounds, so a photo that has no like is drawn from itself.
         """
         if len(self.photos) == 1:
             again = self._change(rng)
@@ -124,4 +125,4 @@ def to_batch(
         "landmark_image": draw_many(landmarks if drawn is None else drawn, frames.shape[1]),
         "landmarks": torch.from_numpy(landmarks),
     }
-    return batch if warped is None else batch | {"warped_photo": frame_to_tensor(warped)}
+    return batch if warped is None else batch | {"warped_source": frame_to_tensor(warped)}

@@ -11,6 +11,8 @@ from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from litdata import StreamingDataset
+from litdata.streaming.writer import BinaryWriter
 
 from talkinghead.errors import UserError
 from talkinghead.media.image import decode_jpeg
@@ -144,8 +146,6 @@ class Shards(Sequence[Track]):
 
     def _open(self) -> Any:
         if self._reader is None or self._reader_process != os.getpid():
-            from litdata import StreamingDataset
-
             self._reader = StreamingDataset(str(self.path))
             self._reader_process = os.getpid()
         return self._reader
@@ -156,8 +156,6 @@ def write_shards(tracks: Iterator[Track], folder: Path, *, chunk_bytes: int = CH
 
     A track larger than `chunk_bytes` gets a shard of its own.
     """
-    from litdata.streaming.writer import BinaryWriter
-
     writer = BinaryWriter(str(folder), chunk_bytes=chunk_bytes)
     about = []
     with warnings.catch_warnings():

@@ -26,8 +26,9 @@ from talkinghead.portrait.evaluation.records import Record
 from talkinghead.portrait.evaluation.tables import METHODS
 from talkinghead.portrait.networks.head import FewShotHead
 from talkinghead.portrait.training.fine_tuning import fine_tune
-from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig
-from talkinghead.portrait.warping.warp import source_distances, warp_nearest
+from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig, Hardware
+from talkinghead.portrait.warping.source_photos import source_distances
+from talkinghead.portrait.warping.warp import Warp
 
 SHEET_ROWS = 4
 
@@ -87,7 +88,8 @@ class Examiner:
         for method, avatar in avatars.items():
             frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
         frames["copy"] = photos[nearest]
-        frames["warp"] = warp_nearest(photos, landmarks, wanted, nearest)
+        warps = [Warp(*source, denoise=False, sharp=False) for source in zip(photos, landmarks, strict=True)]
+        frames["warp"] = np.stack([warps[photo].to(one) for photo, one in zip(nearest, wanted, strict=True)])
         frames["truth"] = truth
         source_embedding = self.judges.embed(photos, landmarks).mean(0)
         values = {"wanted": wanted, "distance": apart.min(1).astype(np.float32)}
@@ -110,7 +112,7 @@ class Examiner:
         photos = Photos(frames, track.landmarks[sources], names, hashes)
         avatars = {"ff": feed_forward(self.head, photos)}
         if self.settings.fine_tuning is not None:
-            tuned = fine_tune(self.head, photos, self.settings.fine_tuning, accelerator=self.accelerator)
+            tuned = fine_tune(self.head, photos, self.settings.fine_tuning, hardware=Hardware(self.accelerator))
             avatars["ft"] = tuned.avatar
         return avatars
 
@@ -150,9 +152,8 @@ class Examiner:
         times, driving = driver.times[chosen], driver.landmarks[chosen]
         fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
         motion = Motion(driving, np.ones(len(driving), np.float32), fps)
-        moved, shown = avatar.steer(motion, ReenactmentConfig(motion="relative"))
-        rendered = np.stack(list(avatar.render_landmarks(moved, shown=shown, device=self.judges.device)))
-        results = resized(rendered, self.settings.size)
+        animation = avatar.animate(motion, ReenactmentConfig(motion="relative"), device=self.judges.device)
+        moved, results = animation.landmarks, resized(np.stack(list(animation)), self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
         scores = self.judges.look(results, moved, source_embedding=source_embedding)
         seen = self.judges.find_landmarks(drivers, driving)

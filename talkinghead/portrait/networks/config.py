@@ -1,5 +1,6 @@
 """Sizes of the few-shot head."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -7,6 +8,17 @@ from talkinghead.errors import UserError
 
 LARGEST_DOWN_ATTENTION = 32
 LARGEST_UP_ATTENTION = 64
+
+
+@dataclass(frozen=True)
+class CompositingConfig:
+    """A generator that paints over a warped source instead of an empty canvas; see `networks.compositing`.
+
+    Not in the paper, whose generator knows a person by AdaIN parameters alone, learnt from 146,000 videos.
+    """
+
+    bridges: bool = True
+    """Hand fine maps past the generator's bottleneck, from the way down to the way up."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +48,15 @@ class PortraitConfig:
     """Residual blocks at the generator's bottleneck: 4 gives the paper's 38 M parameters, 5 does not."""
     attention: bool = True
     """Self-attention at 32 x 32 on the way down and 64 x 64 on the way up."""
-    warped_photo: bool = False
-    """The generator also sees photos warped to the target's landmarks, and paints over them what the warp got
-    wrong. Not in the paper, whose generator knows a person by AdaIN parameters alone, learnt from 146,000 videos."""
+    compositing: CompositingConfig | None = None
+    """Composite the painted frame over a photo warped to the target's landmarks; null for the paper's generator."""
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size & (self.size - 1):
             raise UserError(f"portrait.size is {self.size}; take a power of two from 32 up, such as 128 or 256")
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, bool) and value < 1:
+            if type(value) is int and value < 1:
                 raise UserError(f"portrait.{field.name} is {value}; it must be at least 1")
 
     def channels(self, level: int) -> int:
@@ -63,16 +74,31 @@ class PortraitConfig:
         Raises:
             UserError: if a name is unknown.
         """
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise UserError(f"the file's portrait sizes name {', '.join(unknown)}, which this version does not know")
+        values = dict(values)
+        if values.pop("warped_photo", False):  # the name in files of before `compositing`
+            values["compositing"] = {}
+        _refuse_unknown(values, cls)
+        if values.get("compositing") is not None:
+            _refuse_unknown(values["compositing"], CompositingConfig)
+            values["compositing"] = CompositingConfig(**values["compositing"])
         return cls(**values)
+
+
+def _refuse_unknown(names: Iterable[str], known: type[PortraitConfig] | type[CompositingConfig]) -> None:
+    unknown = sorted(set(names) - {field.name for field in fields(known)})
+    if unknown:
+        raise UserError(f"the file's portrait sizes name {', '.join(unknown)}, which this version does not know")
 
 
 PAPER = PortraitConfig()
 """256 x 256, 64 to 512 channels, self-attention: the paper's sizes."""
 
 LIGHT = PortraitConfig(
-    size=128, min_channels=32, max_channels=192, embedding_dim=192, attention=False, warped_photo=True
+    size=128,
+    min_channels=32,
+    max_channels=192,
+    embedding_dim=192,
+    attention=False,
+    compositing=CompositingConfig(),
 )
-"""The same layout, narrower, over a warped photo: two CPU cores render it in real time."""
+"""The same layout, narrower, over a warped source: two CPU cores render it in real time."""

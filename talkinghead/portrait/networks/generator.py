@@ -1,9 +1,4 @@
-"""G: a landmark image in, a frame of the embedded person out.
-
-With ``warped_photo`` it also sees the warped photo, hands fine maps past its bottleneck, and gives a mask beside its
-frame: where the photo stays, and where it paints. Training must start with a frame that is worth as much as the photo,
-as on people whom it knows; next to a poor one the mask closes over the photo, and nothing learns to paint.
-"""
+"""G: a landmark image in, a frame of the embedded person out."""
 
 import torch
 from jaxtyping import Float
@@ -27,14 +22,14 @@ class Generator(nn.Module):
         Zakharov et al. 2019, sections 3.1 and 4; Johnson et al. 2016 for the image-to-image layout.
     """
 
+    INPUTS, OUTPUTS = 3, 3
+    """Channels: a landmark image in, a frame out."""
+
     def __init__(self, config: PortraitConfig, *, spectral: bool = True, projection: bool = True):
         super().__init__()
         widths = [config.channels(level) for level in range(config.down_blocks)]
         level = attention_level(config.size, LARGEST_DOWN_ATTENTION, config.attention)
-        self.takes_photo = config.warped_photo
-        self.down = down_stack(
-            6 if config.warped_photo else 3, widths, attention_after=level, norm=True, spectral=spectral
-        )
+        self.down = down_stack(self.INPUTS, widths, attention_after=level, norm=True, spectral=spectral)
         self.middle = nn.ModuleList(
             AdaptiveResBlock(widths[-1], widths[-1], spectral=spectral) for _ in range(config.residual_blocks)
         )
@@ -46,14 +41,8 @@ class Generator(nn.Module):
             inputs, side = outputs, side * 2
             if config.attention and side == LARGEST_UP_ATTENTION:
                 self.attention[str(index)] = SelfAttention(outputs, spectral=spectral)
-        self.bridges = nn.ModuleList()
-        if config.warped_photo:
-            coarse_to_fine = widths[::-1]
-            self.bridges.extend(
-                Bridge(source, target, spectral=spectral)
-                for source, target in zip(coarse_to_fine[1:], coarse_to_fine[:-1], strict=True)
-            )
-        self.last = Conv(inputs, 4 if config.warped_photo else 3, spectral=spectral)
+        self.extend(config, spectral=spectral)
+        self.last = Conv(inputs, self.OUTPUTS, spectral=spectral)
         self.norm_channels = [c for block in [*self.middle, *self.up] for c in block.norm_channels] + [inputs]
         self.num_adain_params = 2 * sum(self.norm_channels)
         self.projection = None
@@ -62,6 +51,9 @@ class Generator(nn.Module):
             with torch.no_grad():  # every scale starts at 1, every shift at 0
                 for scale, _ in self._split(self.projection.bias[None]):
                     scale.fill_(1.0)
+
+    def extend(self, config: PortraitConfig, *, spectral: bool) -> None:
+        """Room for a subclass to add layers before the last one: the order of layers decides what a seed gives."""
 
     def _split(self, adain_params: Float[Tensor, "b n"]) -> list[tuple[Tensor, Tensor]]:
         """(scale, shift) of each normalisation, in the order in which they are applied."""
@@ -75,18 +67,14 @@ class Generator(nn.Module):
         return self.projection(embedding)
 
     def forward(
-        self,
-        landmark_image: Float[Tensor, "b 3 h w"],
-        adain_params: Float[Tensor, "b n"],
-        warped_photo: Float[Tensor, "b 3 h w"] | None = None,
-        *,
-        painted_alone: int = 0,
+        self, landmark_image: Float[Tensor, "b 3 h w"], adain_params: Float[Tensor, "b n"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """A frame for each landmark image; the first ``painted_alone`` of them without the photo that shows through."""
-        if (warped_photo is not None) != self.takes_photo:
-            raise ValueError(f"this generator takes {'a' if self.takes_photo else 'no'} warped photo")
+        """A frame for each landmark image."""
+        return torch.tanh(self.paint(landmark_image, adain_params))
+
+    def paint(self, x: Float[Tensor, "b i h w"], adain_params: Float[Tensor, "b n"]) -> Float[Tensor, "b o h w"]:
+        """What the last layer gives, in single precision."""
         norms = self._split(adain_params)
-        x = landmark_image if warped_photo is None else torch.cat([landmark_image, warped_photo], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         passed = []
         for down in self.down:
@@ -94,30 +82,10 @@ class Generator(nn.Module):
             passed.append(x)
         for index, block in enumerate([*self.middle, *self.up]):
             x = block(x, norms[2 * index : 2 * index + 2])
-            level = index - len(self.middle)
-            if str(level) in self.attention:
-                x = self.attention[str(level)](x)
-            if 0 <= level < len(self.bridges):
-                x = self.bridges[level](x, passed[-2 - level])
-        painted = self.last(norm_scale_relu(x, *norms[-1])).float()
-        frame = torch.tanh(painted[:, :3])
-        if warped_photo is None:
-            return frame
-        blended = frame.lerp(warped_photo.float(), torch.sigmoid(painted[:, 3:]))
-        return torch.cat([frame[:painted_alone], blended[painted_alone:]]) if painted_alone else blended
+            if index >= len(self.middle):
+                x = self.after_up(index - len(self.middle), x, passed)
+        return self.last(norm_scale_relu(x, *norms[-1])).float()
 
-
-class Bridge(nn.Module):
-    """Adds a map from the way down to one from the way up, with a weight for each channel that starts at zero.
-
-    References:
-        Ronneberger et al. 2015, U-Net.
-    """
-
-    def __init__(self, inputs: int, outputs: int, *, spectral: bool = True):
-        super().__init__()
-        self.conv = Conv(inputs, outputs, kernel=1, bias=False, spectral=spectral)
-        self.gain = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Float[Tensor, "b o h w"], passed: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
-        return torch.addcmul(x, self.gain.to(x.dtype)[:, None, None], self.conv(passed).to(x.dtype))
+    def after_up(self, level: int, x: Float[Tensor, "b c h2 w2"], passed: list[Tensor]) -> Float[Tensor, "b c h2 w2"]:
+        """What follows upsampling block ``level``: self-attention at 64 x 64. ``passed``: the maps of the way down."""
+        return self.attention[str(level)](x) if str(level) in self.attention else x

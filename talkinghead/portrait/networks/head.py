@@ -13,10 +13,10 @@ from torch import nn
 from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
 from talkinghead.media.tensors import read_tensors
+from talkinghead.portrait.networks.compositing import make_generator
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.discriminator import Discriminator
 from talkinghead.portrait.networks.embedder import Embedder
-from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.layers import SpectralWeight
 from talkinghead.weights.shipped import shipped
 
@@ -38,7 +38,7 @@ class FewShotHead(nn.Module):
         super().__init__()
         self.config = config
         self.embedder = Embedder(config, spectral=spectral)
-        self.generator = Generator(config, spectral=spectral)
+        self.generator = make_generator(config, spectral=spectral)
         self.discriminator = Discriminator(config, spectral=spectral)
 
     def save(self, path: Path, provenance: dict[str, Any], *, overwrite: bool = False) -> None:
@@ -73,17 +73,14 @@ class FewShotHead(nn.Module):
 
 
 def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
-    """The folded head at other sizes that only add to its own: a warped photo.
+    """The folded head at other sizes that only add compositing to its own.
 
-    What is new starts without a say: the frame is painted as before, and half of the photo is laid over it.
+    What is new starts without a say: the frame is painted as before, and half of the warped source is laid over it.
 
     Raises:
         UserError: if the sizes differ in anything else.
     """
-    if (
-        replace(head.config, warped_photo=config.warped_photo) != config
-        or head.config.warped_photo > config.warped_photo
-    ):
+    if replace(head.config, compositing=head.config.compositing or config.compositing) != config:
         raise UserError(f"the head to start from has the sizes {head.config.to_dict()}, not {config.to_dict()}")
     wider = FewShotHead(config, spectral=False)
     known = head.state_dict()

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torchvision.models import mobilenet_v2
 
 from talkinghead.errors import UserError
 from talkinghead.face.identity import DlibFaceResNet, face_centre, face_chips
@@ -162,8 +163,6 @@ class OfflineContent(nn.Module):
         if path is None:
             log.info("MobileNetV2 weights are absent: the offline content loss uses the face network alone")
         else:
-            from torchvision.models import mobilenet_v2
-
             network = mobilenet_v2()
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
             self.image_layers = nn.ModuleList(network.features[: self.IMAGE_LAYERS[-1] + 1])
@@ -224,13 +223,13 @@ class OfflineContent(nn.Module):
 
 
 def make_content_loss(name: str) -> PaperContent | OfflineContent:
-    """The content loss of that name: ``paper`` or ``offline``.
+    """The content loss of that name: ``paper`` or ``offline``. What PyTorch draws next does not depend on it.
 
     Raises:
         UserError: if the name is unknown, or the weights it needs are missing.
     """
-    if name == "paper":
-        return PaperContent()
-    if name == "offline":
-        return OfflineContent()
-    raise UserError(f"perceptual is {name!r}; choose 'paper' or 'offline'")
+    known: dict[str, type[PaperContent] | type[OfflineContent]] = {"paper": PaperContent, "offline": OfflineContent}
+    if name not in known:
+        raise UserError(f"perceptual is {name!r}; choose 'paper' or 'offline'")
+    with torch.random.fork_rng(devices=[]):  # its networks are filled at random before their weights are read
+        return known[name]()

@@ -22,14 +22,18 @@ from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, mean_embedding, origin, person_generator
 from talkinghead.portrait.data.photo_batches import Batch, PhotoBatches, to_batch
 from talkinghead.portrait.data.photos import Photos, read_photos
+from talkinghead.portrait.networks.compositing import generate
+from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.head import FewShotHead, default_head_path, folded, respectral
 from talkinghead.portrait.training.adversarial_losses import adversarial_terms, tell_apart
 from talkinghead.portrait.training.content_loss import make_content_loss
 from talkinghead.portrait.training.early_stopping import StopByHeldOut
-from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig
+from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig, Hardware
 
-__all__ = ["FineTuning", "FineTuningConfig", "Tuned", "fine_tune", "fit", "make_avatar"]
+__all__ = ["FineTuning", "FineTuningConfig", "Hardware", "Tuned", "fine_tune", "fit", "make_avatar"]
 
+AUTO = Hardware()
 _ADAM = {"betas": (0.0, 0.999), "eps": 1e-5}
 
 
@@ -124,12 +128,13 @@ class FineTuning(LightningModule):
         optimiser = self.optimizers()[0]  # type: ignore[index]
         self.discriminator.requires_grad_(False)
         drawn = batch["landmark_image"]
-        before, after = (int(self.config.painted_alone * len(drawn) * step) for step in (self.step, self.step + 1))
-        fake = self.generator(
+        before, after = (int(self.config.mask_dropout * len(drawn) * step) for step in (self.step, self.step + 1))
+        fake = generate(
+            self.generator,
             drawn,
             self.adain_params.expand(len(drawn), -1),
-            batch.get("warped_photo"),
-            painted_alone=after - before,  # of one photo, every so many steps
+            batch.get("warped_source"),
+            mask_dropout=after - before,  # of one photo, every so many steps
         )
         terms = {"content": self.content(fake, batch["frame"], batch["landmarks"])}
         if self._is_judged:
@@ -170,13 +175,35 @@ class FineTuning(LightningModule):
         """Content loss of the averaged generator."""
         drawn = batch["landmark_image"]
         params = self.averaged_params.expand(len(drawn), -1)
-        frames = self.averaged["generator"](drawn, params, batch.get("warped_photo"))
+        frames = generate(self.averaged_generator, drawn, params, batch.get("warped_source"))
         return float(self.content(frames, batch["frame"], batch["landmarks"]))
+
+    @property
+    def averaged_generator(self) -> Generator:
+        """The averaged person's."""
+        return self.averaged["generator"]  # type: ignore[return-value]
 
     @property
     def averaged_params(self) -> Float[Tensor, "1 n"]:
         """psi' of the averaged person."""
         return self.averaged["person"]["adain_params"]  # type: ignore[index, return-value]
+
+    def avatar(self, config: PortraitConfig, photos: Photos, provenance: dict[str, Any]) -> Avatar:
+        """The averaged person, with the photos it was learnt from; its provenance says how it was learnt."""
+        learnt = {
+            "photos": [{"name": name, "sha256": sha} for name, sha in zip(photos.names, photos.sha256, strict=True)],
+            "steps": self.step,
+            "fine_tuning": asdict(self.config),
+            "losses": self.history[-1] if self.history else {},
+        }
+        return Avatar(
+            config,
+            copy.deepcopy(self.averaged_generator).cpu(),
+            adain_params=self.averaged_params.cpu(),
+            source_landmarks=photos.landmarks,
+            source_frames=None if config.compositing is None else photos.frames,
+            provenance=provenance | learnt,
+        )
 
 
 @dataclass(frozen=True)
@@ -195,8 +222,7 @@ def fine_tune(
     config: FineTuningConfig,
     *,
     provenance: dict[str, Any] | None = None,
-    accelerator: str = "auto",
-    precision: str = "auto",
+    hardware: Hardware = AUTO,
     callbacks: tuple[Callback, ...] = (),
 ) -> Tuned:
     """Make a head one person's own.
@@ -206,8 +232,7 @@ def fine_tune(
         photos: crops of the head's size.
         config: how.
         provenance: kept in the avatar beside the photos' names and hashes, the settings and the last losses.
-        accelerator: Lightning's name of the device.
-        precision: Lightning's name of the arithmetic; "auto" is "bf16-mixed" where that is fast, else "32-true".
+        hardware: what computes.
         callbacks: Lightning's, such as a progress bar.
 
     Raises:
@@ -229,31 +254,19 @@ def fine_tune(
             batch_size=config.batch_size,
             augment=config.augment,
             seed=config.seed,
-            warped_photo=head.config.warped_photo,
+            warped_source=head.config.compositing is not None,
         )
         if config.hold_out:
-            held_out = photos.select(range(len(learnt), len(photos)))
-            warped = None
-            if head.config.warped_photo:
-                warped = batches.sources.moved(held_out.landmarks)
-            batch = to_batch(held_out.frames, held_out.landmarks, warped=warped)
+            batch = held_out_batch(photos.select(range(len(learnt), len(photos))), batches)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
-        fit(module, batches, accelerator=accelerator, precision=precision, callbacks=callbacks)
-    avatar = Avatar(
-        head.config,
-        copy.deepcopy(module.averaged["generator"]).cpu(),  # type: ignore[arg-type]
-        adain_params=module.averaged_params.cpu(),
-        source_landmarks=photos.landmarks,
-        source_frames=photos.frames if head.config.warped_photo else None,
-        provenance={
-            **(provenance or {}),
-            "photos": [{"name": name, "sha256": sha} for name, sha in zip(photos.names, photos.sha256, strict=True)],
-            "steps": module.step,
-            "fine_tuning": asdict(config),
-            "losses": module.history[-1] if module.history else {},
-        },
-    )
-    return Tuned(avatar, module.history, time.perf_counter() - began)
+        fit(module, batches, hardware=hardware, callbacks=callbacks)
+    return Tuned(module.avatar(head.config, photos, provenance or {}), module.history, time.perf_counter() - began)
+
+
+def held_out_batch(photos: Photos, batches: PhotoBatches) -> Batch:
+    """Photos to stop by, as the ones that are learnt from would be warped to them."""
+    warped = batches.sources.moved(photos.landmarks) if batches.warped_source else None
+    return to_batch(photos.frames, photos.landmarks, warped=warped)
 
 
 def make_avatar(photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None) -> Avatar:
@@ -274,22 +287,19 @@ def make_avatar(photos: Sequence[Path], *, head: Path | None = None, steps: int 
 
 
 def fit(
-    module: FineTuning,
-    batches: PhotoBatches,
-    *,
-    accelerator: str = "auto",
-    precision: str = "auto",
-    callbacks: tuple[Callback, ...] = (),
+    module: FineTuning, batches: PhotoBatches, *, hardware: Hardware = AUTO, callbacks: tuple[Callback, ...] = ()
 ) -> None:
     """Run the steps; the arguments are those of `fine_tune`."""
+    precision = hardware.precision
     if precision == "auto":
-        device = torch.device("cuda" if accelerator in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
-        precision = "bf16-mixed" if fast_dtype(device) == torch.bfloat16 else "32-true"
+        gpu = hardware.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+        fast = fast_dtype(torch.device("cuda" if gpu else "cpu"))
+        precision = "bf16-mixed" if fast == torch.bfloat16 else "32-true"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = Trainer(
             max_epochs=1,
-            accelerator=accelerator,
+            accelerator=hardware.accelerator,
             devices=1,
             precision=precision,  # type: ignore[arg-type]
             callbacks=list(callbacks),

@@ -9,6 +9,16 @@ from talkinghead.portrait.training.adversarial_losses import LossWeights
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """What computes, and how precisely."""
+
+    accelerator: str = "auto"
+    """Lightning's name of the device: auto, cpu, gpu."""
+    precision: str = "auto"
+    """Lightning's name of the arithmetic; "auto" is "bf16-mixed" where that is fast, else "32-true"."""
+
+
+@dataclass(frozen=True)
 class FineTuningConfig:
     """How a person is learnt.
 
@@ -47,10 +57,10 @@ class FineTuningConfig:
     Without it a face that one photo shows with open eyes forgets how to close them. It falls with the rates, and as
     the number of photos grows, because more photos show more of the face.
     """
-    painted_alone: float = 0.5
-    """Share of the photos that are painted without the warped photo that shows through, 0..1, where the head takes one.
+    mask_dropout: float = 0.5
+    """Share of the frames that stay raw, 0..1, where the head composites over a warped source.
 
-    There all of the face is learnt, also what the mask would leave to the photo.
+    There all of the face is learnt, also what the mask would leave to the source.
     """
     loss_weights: LossWeights = field(
         default_factory=lambda: LossWeights(adversarial=0.0, feature_matching=0.0, match=0.0)
@@ -76,7 +86,7 @@ class FineTuningConfig:
         for name in ("generator_lr", "adain_lr", "discriminator_lr", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be greater than 0")
-        for name in ("ema", "pull", "decay", "painted_alone"):
+        for name in ("ema", "pull", "decay", "mask_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must lie in 0..1")
 

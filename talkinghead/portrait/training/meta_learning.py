@@ -7,6 +7,7 @@ References:
 import logging
 import shutil
 import weakref
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -17,13 +18,13 @@ from torch import Tensor, nn
 
 from talkinghead.errors import refuse_low
 from talkinghead.portrait.data.episodes import Episode
+from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.discriminator import VideoColumns
 from talkinghead.portrait.networks.head import FewShotHead, folded, respectral, widened
 from talkinghead.portrait.networks.layers import SpectralWeight
 from talkinghead.portrait.training.adam import AdamWithoutMomentum
 from talkinghead.portrait.training.adversarial_losses import LossWeights, adversarial_terms, matching, tell_apart
-from talkinghead.portrait.training.content_loss import make_content_loss
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +33,9 @@ _SNAPSHOT_EVERY = 200
 _MOST_ROLLBACKS = 10
 
 
-class MetaLearning(LightningModule):
-    """Embedder, generator and discriminator in adversarial training.
-
-    Lightning counts an optimiser step as a step; ``self.step`` counts batches.
-
-    Args:
-        portrait: sizes of the networks.
-        num_videos: columns of W.
-        loss_weights: weight of each term.
-        perceptual: content loss, ``paper`` or ``offline``.
-        generator_lr: learning rate of embedder and generator.
-        discriminator_lr: learning rate of the discriminator.
-        columns_lr: learning rate of W; 0 takes the discriminator's. A video's column moves only when the video is
-            drawn, so that a short run on few videos needs more.
-        discriminator_steps: for each generator step.
-        ema: decay of the averaged embedder and generator, which are what is shipped.
-        clip: largest gradient norm of each optimiser.
-        warm_up: steps with the content term alone.
-        decay_from: step at which the learning rates start to fall linearly.
-        decay_to: step at which they reach a hundredth; 0 for never.
+@dataclass(frozen=True)
+class MetaLearningConfig:
+    """How a head is meta-learned.
 
     Raises:
         UserError: if a number is out of range.
@@ -61,40 +45,63 @@ class MetaLearning(LightningModule):
         the co-author's published code.
     """
 
+    portrait: PortraitConfig = field(default_factory=PortraitConfig)
+    """Sizes of the networks."""
+    loss_weights: LossWeights = field(default_factory=LossWeights)
+    """Weight of each term."""
+    perceptual: str = "paper"
+    """Content loss: paper or offline."""
+    generator_lr: float = 5e-5
+    """Learning rate of embedder and generator."""
+    discriminator_lr: float = 2e-4
+    """Learning rate of the discriminator."""
+    columns_lr: float = 0.0
+    """Learning rate of W; 0 takes the discriminator's. A video's column moves only when the video is drawn, so that a
+    short run on few videos needs more."""
+    discriminator_steps: int = 2
+    """For each generator step."""
+    ema: float = 0.999
+    """Decay of the averaged embedder and generator, which are what is shipped."""
+    clip: float = 10.0
+    """Largest gradient norm of each optimiser."""
+    warm_up: int = 0
+    """Steps with the content term alone."""
+    decay_from: int = 0
+    """Step at which the learning rates start to fall linearly."""
+    decay_to: int = 0
+    """Step at which they reach a hundredth; 0 for never."""
+
+    def __post_init__(self) -> None:
+        refuse_low(vars(self), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
+
+
+class MetaLearning(LightningModule):
+    """Embedder, generator and discriminator in adversarial training.
+
+    Lightning counts an optimiser step as a step; ``self.step`` counts batches.
+
+    Args:
+        config: sizes, rates and weights.
+        content: the content loss, with its weights.
+        num_videos: columns of W.
+
+    References:
+        Zakharov et al. 2019, section 3.2.
+    """
+
     steps_done: Tensor
     rate_scale: Tensor
 
-    def __init__(
-        self,
-        *,
-        num_videos: int,
-        portrait: PortraitConfig = PortraitConfig(),  # noqa: B008
-        loss_weights: LossWeights = LossWeights(),  # noqa: B008
-        perceptual: str = "paper",
-        generator_lr: float = 5e-5,
-        discriminator_lr: float = 2e-4,
-        columns_lr: float = 0.0,
-        discriminator_steps: int = 2,
-        ema: float = 0.999,
-        clip: float = 10.0,
-        warm_up: int = 0,
-        decay_from: int = 0,
-        decay_to: int = 0,
-    ):
+    def __init__(self, config: MetaLearningConfig, content: nn.Module, *, num_videos: int):
         super().__init__()
-        refuse_low(locals(), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
         self.automatic_optimization = False
-        self.portrait, self.loss_weights = portrait, loss_weights
-        self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
-        self.columns_lr = columns_lr or discriminator_lr
-        self.discriminator_steps, self.ema, self.clip = discriminator_steps, ema, clip
-        self.warm_up, self.decay_from, self.decay_to = warm_up, decay_from, decay_to
-        self.head = FewShotHead(portrait)
-        self.columns = VideoColumns(num_videos, portrait.embedding_dim)
+        self.config, self.columns_lr = config, config.columns_lr or config.discriminator_lr
+        self.head = FewShotHead(config.portrait)
+        self.columns = VideoColumns(num_videos, config.portrait.embedding_dim)
         self.averaged = nn.ModuleDict(
             {name: folded(getattr(self.head, name)) for name in ("embedder", "generator")}
         ).requires_grad_(False)
-        self.content = make_content_loss(perceptual)
+        self.content = content
         self.register_buffer("steps_done", torch.zeros((), dtype=torch.int64))
         self.register_buffer("rate_scale", torch.ones(()))
         self.rollbacks = 0
@@ -106,7 +113,7 @@ class MetaLearning(LightningModule):
         Raises:
             UserError: if its sizes do not fit.
         """
-        self.head = respectral(widened(head, self.portrait)).train()
+        self.head = respectral(widened(head, self.config.portrait)).train()
         for name, network in self.averaged.items():
             network.load_state_dict(folded(getattr(self.head, name)).state_dict())
 
@@ -118,18 +125,18 @@ class MetaLearning(LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         generator = [*self.head.embedder.parameters(), *self.head.generator.parameters()]
         return [
-            AdamWithoutMomentum(generator, lr=self.generator_lr, eps=_ADAM_EPS),
-            AdamWithoutMomentum(self.head.discriminator.parameters(), lr=self.discriminator_lr, eps=_ADAM_EPS),
+            AdamWithoutMomentum(generator, lr=self.config.generator_lr, eps=_ADAM_EPS),
+            AdamWithoutMomentum(self.head.discriminator.parameters(), lr=self.config.discriminator_lr, eps=_ADAM_EPS),
         ]
 
     def training_step(self, batch: Episode) -> None:
         if self.step % _SNAPSHOT_EVERY == 0:
             self._keep_snapshot()
         rate = float(self.rate_scale) * self._decay()
-        adversarial = self.step >= self.warm_up
+        adversarial = self.step >= self.config.warm_up
         fake, terms = self._generator_step(batch, rate, adversarial=adversarial)
         if adversarial:
-            for _ in range(self.discriminator_steps):
+            for _ in range(self.config.discriminator_steps):
                 terms |= self._discriminator_step(batch, fake, rate)
         if not all(torch.isfinite(value) for value in terms.values()):
             self._roll_back(terms)
@@ -137,16 +144,15 @@ class MetaLearning(LightningModule):
         self._average()
         self.steps_done += 1
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
-        self.log("train/rate", self.generator_lr * rate)
+        self.log("train/rate", self.config.generator_lr * rate)
 
     def _generator_step(self, batch: Episode, rate: float, *, adversarial: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Update embedder and generator; gives the fake frames, detached, and the loss terms."""
-        optimiser = self._optimiser(0, self.generator_lr * rate)
+        optimiser = self._optimiser(0, self.config.generator_lr * rate)
         self.head.discriminator.requires_grad_(False)
         embedding, each = self.head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
-        fake = self.head.generator(
-            batch["target_landmark_image"], self.head.generator.project(embedding), batch.get("warped_photo")
-        )
+        params = self.head.generator.project(embedding)
+        fake = generate(self.head.generator, batch["target_landmark_image"], params, batch.get("warped_source"))
         column = self.columns.table[batch["video_index"]]
         terms = {"content": self.content(fake, batch["target_frame"], batch["target_landmarks"])}
         if adversarial:
@@ -155,14 +161,14 @@ class MetaLearning(LightningModule):
                 self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
             )
         optimiser.zero_grad()
-        self.manual_backward(self.loss_weights.total(terms))
+        self.manual_backward(self.config.loss_weights.total(terms))
         self.head.discriminator.requires_grad_(True)
         norm = self._clipped_step(optimiser)
         return fake.detach(), {name: value.detach() for name, value in terms.items()} | {"generator_norm": norm}
 
     def _discriminator_step(self, batch: Episode, fake: Tensor, rate: float) -> dict[str, Tensor]:
         """Update discriminator and W on real and fake frames together."""
-        optimiser = self._optimiser(1, self.discriminator_lr * rate)
+        optimiser = self._optimiser(1, self.config.discriminator_lr * rate)
         column = self.columns.rows(batch["video_index"])
         loss, terms = tell_apart(
             self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
@@ -203,21 +209,21 @@ class MetaLearning(LightningModule):
     def _clipped_step(self, optimiser: torch.optim.Optimizer) -> Tensor:
         """Clip here, because Lightning ignores its own setting under manual optimisation; no step on a bad gradient."""
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip)
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip)
         if torch.isfinite(norm):
             optimiser.step()
         optimiser.zero_grad()  # no gradient is kept while the other optimiser's turn takes its memory
         return norm.detach()
 
     def _decay(self) -> float:
-        if not self.decay_to or self.step <= self.decay_from:
+        if not self.config.decay_to or self.step <= self.config.decay_from:
             return 1.0
-        return max(0.01, 1 - (self.step - self.decay_from) / (self.decay_to - self.decay_from))
+        return max(0.01, 1 - (self.step - self.config.decay_from) / (self.config.decay_to - self.config.decay_from))
 
     @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged networks towards the weights in use, after spectral normalisation."""
-        decay = min(self.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         for name, mean in self.averaged.items():
             current = getattr(self.head, name)
             for ours, theirs in zip(mean.modules(), current.modules(), strict=True):
@@ -273,7 +279,7 @@ class MetaLearning(LightningModule):
 
     def shipped_head(self) -> FewShotHead:
         """The averaged embedder and generator with the discriminator, folded."""
-        head = FewShotHead(self.portrait, spectral=False)
+        head = FewShotHead(self.config.portrait, spectral=False)
         head.embedder.load_state_dict(self.averaged["embedder"].state_dict())
         head.generator.load_state_dict(self.averaged["generator"].state_dict())
         head.discriminator.load_state_dict(folded(self.head.discriminator).state_dict())

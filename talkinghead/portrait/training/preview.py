@@ -14,7 +14,7 @@ MOST_ROWS = 8
 def preview_sheet(photos: Photos, before: Avatar, after: Avatar) -> UInt8[np.ndarray, "h w 3"]:
     """Rows of photo, landmarks, feed-forward and fine-tuned avatar, for the first photos.
 
-    Each is drawn from the others of its place, where the head takes photos; one that has no like, from itself.
+    Each is drawn from the others of its scene, where the head takes photos; one that has no like, from itself.
     """
     shown = photos.select(range(min(len(photos), MOST_ROWS)))
     size = before.config.size

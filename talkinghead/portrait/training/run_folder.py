@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from talkinghead.portrait.data.episodes import Episode, EpisodeData, Episodes
+from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.training.meta_learning import MetaLearning
 
 log = logging.getLogger(__name__)
@@ -103,21 +104,17 @@ def _reconstruct(module: MetaLearning, batch: Episode) -> Tensor:
     embedder, generator = module.averaged["embedder"], module.averaged["generator"]
     with module.trainer.precision_plugin.forward_context():
         embedding, _ = embedder.average(batch["source_frames"], batch["source_landmark_images"])  # type: ignore[operator]
-        frame: Tensor = generator(  # type: ignore[operator]
-            batch["target_landmark_image"],
-            generator.project(embedding),  # type: ignore[operator]
-            batch.get("warped_photo"),
-        )
-    return frame
+        params = generator.project(embedding)  # type: ignore[operator]
+        return generate(generator, batch["target_landmark_image"], params, batch.get("warped_source"))  # type: ignore[arg-type]
 
 
 def _sheet(module: MetaLearning, episodes: Episodes) -> np.ndarray:
-    """Rows of source, landmarks, warped photo where there is one, result, truth."""
+    """Rows of source, landmarks, warped source where there is one, result, truth."""
     batch = _batch(episodes, 0, _SHEET_ROWS, module.device)
     columns = [
         batch["source_frames"][:, 0],
         batch["target_landmark_image"],
-        *([batch["warped_photo"]] if "warped_photo" in batch else []),
+        *([batch["warped_source"]] if "warped_source" in batch else []),
         _reconstruct(module, batch),
         batch["target_frame"],
     ]

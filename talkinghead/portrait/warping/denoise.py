@@ -16,7 +16,6 @@ from jaxtyping import Float
 from safetensors.numpy import load_file
 
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS
-from talkinghead.portrait.warping.warp import nearest_source, similarity
 from talkinghead.weights.shipped import shipped
 
 _UPPER, _LOWER = np.concatenate([EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS]).T
@@ -44,6 +43,18 @@ def denoised(source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"
     gap = (target[_LOWER] - target[_UPPER]) / 2
     moved[_UPPER], moved[_LOWER] = middle - gap, middle + gap
     return moved.astype(np.float32)
+
+
+def similarity(
+    source: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"], points: Float[np.ndarray, "m 2"]
+) -> Float[np.ndarray, "m 2"]:
+    """Move points by the turn, scale and shift that brings `source` nearest to `target` (least squares)."""
+    z, w, p = (a[:, 0] + 1j * a[:, 1] for a in (source.astype(np.float64), target.astype(np.float64), points))
+    centred = z - z.mean()
+    spread = (np.abs(centred) ** 2).sum()
+    turn = (centred.conj() * (w - w.mean())).sum() / spread if spread > 0 else 1.0
+    moved = turn * (p - z.mean()) + w.mean()
+    return np.stack([moved.real, moved.imag], -1)
 
 
 @cache
@@ -75,8 +86,8 @@ def measure_movement_filter(
             continue
         for _ in range(_PAIRS_OF_A_VIDEO):
             target, *photos = rng.choice(len(landmarks), min(len(landmarks), _PHOTOS + 1), replace=False)
-            source = landmarks[photos[nearest_source(landmarks[target], landmarks[photos])]]
-            movements += _both_ways(source, landmarks[target])
+            distances = np.linalg.norm(landmarks[photos] - landmarks[target], axis=-1).mean(-1)
+            movements += _both_ways(landmarks[photos[distances.argmin()]], landmarks[target])
             middle = rng.integers(1, len(landmarks) - 1)
             around = (landmarks[middle - 1] + landmarks[middle + 1]) / 2
             noises += [noise / np.sqrt(1.5) for noise in _both_ways(around, landmarks[middle])]

@@ -1,14 +1,16 @@
-"""A photo moved to other landmarks, and the choice of the photo that needs to move least."""
+"""A photo moved to other landmarks: made ready once, moved as often as wanted."""
 
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Float32, UInt8
 from scipy.spatial import Delaunay
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.landmarks import downwards, interocular
+from talkinghead.portrait.warping.denoise import denoised, similarity
 
 Box = tuple[slice, slice]
 """Rows and columns."""
@@ -26,65 +28,73 @@ _CLEARANCE = 0.06
 _FLAT = 1e-12
 
 
-def source_distances(
-    target: Float[np.ndarray, "68 2"], sources: Float[np.ndarray, "k 68 2"]
-) -> Float[np.ndarray, " k"]:
-    """Mean distance of the landmarks of each source photo to the target's, over the target's interocular distance.
+@runtime_checkable
+class Warping(Protocol):
+    """A photo that is ready to be moved."""
 
-    Both are fractions of crops framed alike, so position, size and pose of the head count as well as its expression.
-    """
-    distance = np.linalg.norm(sources - target, axis=-1).mean(-1)
-    return distance / max(float(interocular(target[None])[0]), 1e-6)
+    landmarks: Float[np.ndarray, "68 2"]
+    """In the photo, fractions of its side."""
 
-
-def nearest_source(target: Float[np.ndarray, "68 2"], sources: Float[np.ndarray, "k 68 2"]) -> int:
-    """Index of the source photo whose landmarks lie nearest to the target's."""
-    return int(np.argmin(source_distances(target, sources)))
+    def to(self, target: Float[np.ndarray, "68 2"], *, box: Box | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """The photo with its landmarks where the target's are, or a box of it."""
+        ...
 
 
-def warp_photo(
-    photo: UInt8[np.ndarray, "s s 3"],
-    source: Float[np.ndarray, "68 2"],
-    target: Float[np.ndarray, "68 2"],
-    *,
-    sharp: bool = False,
-    box: Box | None = None,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Move the photo's landmarks to the target's, piecewise affinely over a Delaunay triangulation.
+class Warp:
+    """A photo, moved piecewise affinely over a Delaunay triangulation of its landmarks.
 
     The triangles are those of the target and cover the frame, so each pixel is fetched once and nothing cracks. Beside
     the 68 points, an arc over the hair follows the head; the frame's edge stays, and with it shoulders and background.
 
     Args:
         photo: square crop.
-        source: landmarks in the photo, fractions of its side.
-        target: where they should be, fractions of its side.
+        landmarks: in the photo, fractions of its side.
+        denoise: move only as far as the person truly moves; if not, the landmarks come exactly to the target's.
         sharp: interpolate between pixels by a Lanczos filter, not linearly.
-        box: rows and columns of the result to compute; None is all of it.
     """
-    side = photo.shape[0]
-    rows, columns = box or (slice(0, side), slice(0, side))
-    between = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
-    centres = _centres(side)[rows, columns]
-    origin = _origins(*control_points(source, target), centres) * side - 0.5
-    return cv2.remap(photo, origin, None, between, borderMode=cv2.BORDER_REPLICATE)
 
+    def __init__(
+        self,
+        photo: UInt8[np.ndarray, "s s 3"],
+        landmarks: Float[np.ndarray, "68 2"],
+        *,
+        denoise: bool = True,
+        sharp: bool = True,
+    ):
+        self.photo, self.landmarks, self.denoise = photo, landmarks, denoise
+        self._between = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
+        self._points = uncrossed(landmarks)
+        self._anchors = head_anchors(self._points)
 
-def warp_nearest(
-    photos: UInt8[np.ndarray, "k s s 3"],
-    sources: Float[np.ndarray, "k 68 2"],
-    targets: Float[np.ndarray, "t 68 2"],
-    nearest: Int[np.ndarray, " t"],
-) -> UInt8[np.ndarray, "t s s 3"]:
-    """For each target the nearest photo, moved to it.
+    def to(self, target: Float[np.ndarray, "68 2"], *, box: Box | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """The photo moved to the target.
 
-    Args:
-        photos: square crops.
-        sources: their landmarks, fractions of the side.
-        targets: wanted landmarks.
-        nearest: index of the photo for each target.
-    """
-    return np.stack([warp_photo(photos[i], sources[i], one) for i, one in zip(nearest, targets, strict=True)])
+        Args:
+            target: wanted landmarks, fractions of the side.
+            box: rows and columns of the result to compute; None is all of it.
+        """
+        side = self.photo.shape[0]
+        rows, columns = box or (slice(0, side), slice(0, side))
+        wanted = denoised(self.landmarks, target) if self.denoise else target
+        origin = _origins(*self.control_points(wanted), _centres(side)[rows, columns]) * side - 0.5
+        return cv2.remap(self.photo, origin, None, self._between, borderMode=cv2.BORDER_REPLICATE)
+
+    def control_points(
+        self, target: Float[np.ndarray, "68 2"]
+    ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
+        """The points of the warp in the photo and in the target: landmarks, hair, the frame's edge."""
+        source, target, anchors = self._points, uncrossed(target), self._anchors
+        moved = similarity(source[STILL], target[STILL], anchors)
+        frame = frame_points()
+        busy = np.concatenate([source, target, anchors, moved])
+        clear = np.linalg.norm(frame[:, None] - busy[None], axis=-1).min(1) > _CLEARANCE
+        far = np.array([[-2, -2], [3, -2], [-2, 3], [3, 3]], np.float64)
+        still = np.concatenate([frame[clear], far])
+        inside = (np.abs(moved - 0.5) < 0.5).all(1) & (np.abs(anchors - 0.5) < 0.5).all(1)
+        return (
+            np.concatenate([source, anchors[inside], still]).astype(np.float64),
+            np.concatenate([target, moved[inside], still]).astype(np.float64),
+        )
 
 
 def _origins(
@@ -109,25 +119,6 @@ def _centres(side: int) -> Float[np.ndarray, "{side} {side} 2"]:
     return (np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + 0.5) / side
 
 
-def control_points(
-    source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]
-) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
-    """The points of the warp in the photo and in the target: landmarks, hair, the frame's edge."""
-    source, target = uncrossed(source), uncrossed(target)
-    anchors = head_anchors(source)
-    moved = similarity(source[STILL], target[STILL], anchors)
-    frame = frame_points()
-    busy = np.concatenate([source, target, anchors, moved])
-    clear = np.linalg.norm(frame[:, None] - busy[None], axis=-1).min(1) > _CLEARANCE
-    far = np.array([[-2, -2], [3, -2], [-2, 3], [3, 3]], np.float64)
-    still = np.concatenate([frame[clear], far])
-    inside = (np.abs(moved - 0.5) < 0.5).all(1) & (np.abs(anchors - 0.5) < 0.5).all(1)
-    return (
-        np.concatenate([source, anchors[inside], still]).astype(np.float64),
-        np.concatenate([target, moved[inside], still]).astype(np.float64),
-    )
-
-
 def uncrossed(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "68 2"]:
     """Landmarks whose lids and lips touch at most: crossed in a blink they would fold and show an open eye."""
     down = downwards(landmarks)
@@ -146,18 +137,6 @@ def head_anchors(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "n 2
     across = (right - left) / 2
     down = chin - middle
     return np.array([middle + 1.15 * (np.cos(a) * across + np.sin(a) * down) for a in _HAIR_ANGLES])
-
-
-def similarity(
-    source: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"], points: Float[np.ndarray, "m 2"]
-) -> Float[np.ndarray, "m 2"]:
-    """Move points by the turn, scale and shift that brings `source` nearest to `target` (least squares)."""
-    z, w, p = (a[:, 0] + 1j * a[:, 1] for a in (source.astype(np.float64), target.astype(np.float64), points))
-    centred = z - z.mean()
-    spread = (np.abs(centred) ** 2).sum()
-    turn = (centred.conj() * (w - w.mean())).sum() / spread if spread > 0 else 1.0
-    moved = turn * (p - z.mean()) + w.mean()
-    return np.stack([moved.real, moved.imag], -1)
 
 
 def frame_points() -> Float[np.ndarray, "n 2"]:

@@ -1,7 +1,9 @@
 """Avatars: a file that gives back the same person, rendered the same however it is batched."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +14,26 @@ from safetensors.torch import load_file, save_file
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
-from talkinghead.media.image import write_image
+from talkinghead.media.image import read_image, write_image
 from talkinghead.motion.motion import Motion
 from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, feed_forward, mean_embedding, origin
-from talkinghead.portrait.avatar.retargeting import ReenactmentConfig, carry_over
+from talkinghead.portrait.avatar.retargeting import ReenactmentConfig, retarget_motion
+from talkinghead.portrait.data.photos import Photos
+from talkinghead.portrait.networks.compositing import CompositingGenerator
+from talkinghead.portrait.networks.config import CompositingConfig
+from talkinghead.portrait.networks.head import FewShotHead
 from talkinghead.portrait.training.fine_tuning import make_avatar
 from talkinghead.portrait.warping.source_photos import SourcePhotos
 
 FULL = torch.float32
+FILES = Path(__file__).parents[2] / "files"
 
 
-def frames_of(avatar, landmarks, **options):
-    return np.stack(list(avatar.render_landmarks(landmarks, **options)))
+FREE = ReenactmentConfig(turn_limit=180)
+
+
+def frames_of(avatar, landmarks, config=FREE, **options):
+    return np.stack(list(avatar.animate(landmarks, config, **options)))
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +72,10 @@ def test_the_embedding_is_the_mean_over_photos_in_any_order(head):
 
 def test_batches_and_streaming_do_not_change_the_frames(head):
     avatar, landmarks = feed_forward(head, drawn_photos()), drawn_photos(5, person=2).landmarks
-    one_by_one = frames_of(avatar, landmarks, batch_size=1, dtype=FULL)
-    together = frames_of(avatar, landmarks, batch_size=3, dtype=FULL)
+    one_by_one = frames_of(avatar, landmarks, ReenactmentConfig(batch_size=1), dtype=FULL)
+    together = frames_of(avatar, landmarks, ReenactmentConfig(batch_size=3), dtype=FULL)
     assert np.abs(one_by_one.astype(int) - together).max() <= 1
-    stream = avatar.render_landmarks(np.repeat(landmarks, 10_000, 0), batch_size=2)
+    stream = iter(avatar.animate(np.repeat(landmarks, 10_000, 0)))
     assert next(stream).shape == (TINY.size, TINY.size, 3)  # before the rest is rendered
 
 
@@ -73,12 +83,10 @@ def test_a_motion_is_rendered_frame_by_frame(head):
     landmarks = drawn_photos(4).landmarks
     motion = Motion(landmarks, np.ones(4, np.float32), Fraction(25))
     avatar = feed_forward(head, drawn_photos())
-    moved = carry_over(motion, avatar.source_landmarks)
-    assert np.array_equal(np.stack(list(avatar.render(motion))), frames_of(avatar, moved))
+    moved = retarget_motion(motion, avatar.source_landmarks)
+    assert np.array_equal(np.stack(list(avatar.animate(motion))), frames_of(avatar, moved))
     plain = ReenactmentConfig(adapt_scale=False, keep_proportions=False, smooth=0, batch_size=1)
-    assert (
-        np.abs(np.stack(list(avatar.render(motion, config=plain))).astype(int) - frames_of(avatar, landmarks)).max() < 3
-    )
+    assert np.abs(np.stack(list(avatar.animate(motion, plain))).astype(int) - frames_of(avatar, landmarks)).max() < 3
 
 
 def test_half_precision_arithmetic_changes_little(head):
@@ -107,18 +115,19 @@ def test_the_file_holds_the_person_alone_in_half_precision(saved):
     assert not any(name.endswith((".u", ".v")) for name in names)
 
 
-def test_painted_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_path):
+def test_a_compositing_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_path):
     head = tiny_head(config=PAINTER)
     photos, landmarks = drawn_photos(), drawn_photos(4, person=2).landmarks
     with torch.no_grad():
         head.generator.last.bias[3] = 100.0  # the photo is kept everywhere
     avatar = feed_forward(head, photos)
     sources = SourcePhotos(photos.frames, photos.landmarks)
-    expected = sources.moved(landmarks, shown=sources.steady(landmarks))
-    assert np.array_equal(frames_of(avatar, landmarks, batch_size=2, dtype=FULL), expected)
-    other = (sources.steady(landmarks) + 1) % 3
-    from_other = frames_of(avatar, landmarks, shown=other, dtype=FULL)
-    assert np.array_equal(from_other, sources.moved(landmarks, shown=other))
+    background = sources.background(landmarks)
+    expected = sources.moved(landmarks, background=background)
+    assert np.array_equal(frames_of(avatar, landmarks, replace(FREE, batch_size=2), dtype=FULL), expected)
+    other = (background + 1) % 3
+    from_other = avatar.render_batch(landmarks, background=other, dtype=FULL)
+    assert np.array_equal(from_other, sources.moved(landmarks, background=other))
     assert not np.array_equal(from_other, expected)
     assert np.array_equal(avatar.render_batch(landmarks, dtype=FULL), sources.moved(landmarks))
     avatar.save(tmp_path / "a.safetensors")
@@ -131,12 +140,27 @@ def test_painted_avatar_keeps_its_photos_and_draws_a_clip_from_one_of_them(tmp_p
             Avatar.load(rewrite(tmp_path / "a.safetensors", tmp_path / name, change=change))
 
 
-def test_photos_come_with_a_painting_generator_and_only_with_it(head):
+def test_photos_come_with_a_compositing_generator_and_only_with_it(head):
     parts = {"adain_params": torch.zeros(1, 1), "source_landmarks": drawn_photos().landmarks, "provenance": {}}
-    with pytest.raises(ValueError, match="warped_photo is False"):
+    with pytest.raises(ValueError, match="compositing is None"):
         Avatar(TINY, head.generator, source_frames=drawn_photos().frames, **parts)
-    with pytest.raises(ValueError, match="warped_photo is True"):
+    with pytest.raises(ValueError, match="compositing is Comp"):
         Avatar(PAINTER, head.generator, **parts)
+
+
+def test_files_of_before_compositing_load_and_render_as_they_did(tmp_path):
+    """`warped_photo.*` were written by the version whose header said warped_photo; the picture is what it rendered."""
+    avatar = Avatar.load(FILES / "warped_photo.avatar.safetensors")
+    assert avatar.config.compositing == CompositingConfig()
+    expected = np.concatenate(list(avatar.render_batch(avatar.source_landmarks, dtype=FULL)), 1)
+    assert np.abs(read_image(FILES / "warped_photo.rendered.png").astype(int) - expected).max() <= 1
+    head, _ = FewShotHead.load(FILES / "warped_photo.head.safetensors")
+    assert isinstance(head.generator, CompositingGenerator)
+    again = feed_forward(head, Photos(avatar.source_frames, avatar.source_landmarks, ("a", "b"), ("a", "b")))
+    rendered = np.concatenate(list(again.render_batch(avatar.source_landmarks, dtype=FULL)), 1)
+    assert np.abs(rendered.astype(int) - expected).max() <= 1
+    avatar.save(tmp_path / "new.safetensors")
+    assert Avatar.load(tmp_path / "new.safetensors").config == avatar.config
 
 
 def test_a_second_save_needs_leave(saved):

@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.data.augment import AugmentConfig
-from talkinghead.portrait.data.episodes import CountingSampler, EpisodeData, Episodes
+from talkinghead.portrait.data.episodes import CountingSampler, EpisodeConfig, EpisodeData, EpisodeDataConfig, Episodes
 from talkinghead.portrait.data.shards import Shards
 from talkinghead.testing.synthetic import write_drawn_shards
 
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 
 def test_target_is_never_one_of_the_sources(folder):
-    episodes = Episodes(Shards(folder), shots=4, size=64)
+    episodes = Episodes(Shards(folder), EpisodeConfig(shots=4, size=64))
     for number in range(200):
         draw, _ = episodes.draw(number)
         assert draw.target not in draw.sources
@@ -27,15 +27,20 @@ def test_target_is_never_one_of_the_sources(folder):
 
 def test_an_episode_is_a_function_of_seed_and_number(folder):
     settings = {"shots": 3, "size": 64, "augment": AugmentConfig()}
-    one, again = Episodes(Shards(folder), seed=5, **settings), Episodes(Shards(folder), seed=5, **settings)
+    one, again = (
+        Episodes(Shards(folder), EpisodeConfig(seed=5, **settings)),
+        Episodes(Shards(folder), EpisodeConfig(seed=5, **settings)),
+    )
     again[0]
     for name, value in one[7].items():
         assert torch.equal(value, again[7][name])
-    assert not torch.equal(one[7]["target_frame"], Episodes(Shards(folder), seed=6, **settings)[7]["target_frame"])
+    assert not torch.equal(
+        one[7]["target_frame"], Episodes(Shards(folder), EpisodeConfig(seed=6, **settings))[7]["target_frame"]
+    )
 
 
 def test_shapes_and_ranges(folder):
-    episode = Episodes(Shards(folder), shots=3, size=32, augment=AugmentConfig())[0]
+    episode = Episodes(Shards(folder), EpisodeConfig(shots=3, size=32, augment=AugmentConfig()))[0]
     assert episode["source_frames"].shape == episode["source_landmark_images"].shape == (3, 3, 32, 32)
     assert episode["target_frame"].shape == episode["target_landmark_image"].shape == (3, 32, 32)
     assert episode["target_landmarks"].shape == (68, 2)
@@ -45,15 +50,17 @@ def test_shapes_and_ranges(folder):
 
 
 def test_a_source_is_warped_towards_the_target_and_never_the_target_itself(folder):
-    episodes = Episodes(Shards(folder), shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0), warped_photo=True)
-    plain = Episodes(Shards(folder), shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0))
+    episodes = Episodes(
+        Shards(folder), EpisodeConfig(shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0), warped_source=True)
+    )
+    plain = Episodes(Shards(folder), EpisodeConfig(shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0)))
     warped, copied = [], []
     for number in range(8):
         episode, bare = episodes[number], plain[number]
-        assert set(episode) - set(bare) == {"warped_photo"}
+        assert set(episode) - set(bare) == {"warped_source"}
         assert all(torch.equal(episode[name], bare[name]) for name in bare)
-        assert not torch.equal(episode["warped_photo"], episode["target_frame"])
-        warped.append((episode["warped_photo"] - episode["target_frame"]).abs().mean())
+        assert not torch.equal(episode["warped_source"], episode["target_frame"])
+        warped.append((episode["warped_source"] - episode["target_frame"]).abs().mean())
         copied.append((episode["source_frames"] - episode["target_frame"]).abs().mean())
     assert torch.stack(warped).mean() < torch.stack(copied).mean()
 
@@ -61,14 +68,14 @@ def test_a_source_is_warped_towards_the_target_and_never_the_target_itself(folde
 def test_people_are_drawn_evenly_when_balanced(folder):
     shards = Shards(folder)
     shards.about = [{**about, "identity": "long" if index < 2 else "short"} for index, about in enumerate(shards.about)]
-    balanced, plain = (Episodes(shards, shots=3, size=32, balance=balance) for balance in (True, False))
+    balanced, plain = (Episodes(shards, EpisodeConfig(shots=3, size=32, balance=balance)) for balance in (True, False))
     share = [np.mean([episodes.draw(number)[0].track == 2 for number in range(600)]) for episodes in (balanced, plain)]
     assert share[0] == pytest.approx(1 / 2, abs=0.08)
     assert share[1] == pytest.approx(1 / 3, abs=0.08)
 
 
 def test_unsure_frames_are_left_out(folder):
-    episodes = Episodes(Shards(folder), shots=3, size=32, min_confidence=0.5)
+    episodes = Episodes(Shards(folder), EpisodeConfig(shots=3, size=32, min_confidence=0.5))
     landmarks, confidence = episodes.landmarks(0)
     confidence = np.where(np.arange(len(confidence)) < 5, 1.0, 0.1).astype(np.float32)
     episodes._known = dict.fromkeys(range(3), (landmarks, confidence))
@@ -79,7 +86,7 @@ def test_unsure_frames_are_left_out(folder):
 
 def test_too_many_shots_are_refused(folder):
     with pytest.raises(UserError, match="more than 10 usable frames"):
-        Episodes(Shards(folder), shots=10, size=32)
+        Episodes(Shards(folder), EpisodeConfig(shots=10, size=32))
 
 
 def test_processes_share_out_the_batches_of_one_process():
@@ -90,7 +97,7 @@ def test_processes_share_out_the_batches_of_one_process():
 
 
 def test_a_run_goes_on_with_the_next_episode(folder):
-    data = EpisodeData(folder, shots=2, batch_size=2, size=32, seed=3)
+    data = EpisodeData(EpisodeDataConfig(shards=folder, shots=2, batch_size=2, size=32, seed=3))
     data.steps = 4
     whole = [batch["target_frame"] for batch in data.train_dataloader()]
     data.first_step = 3
@@ -100,7 +107,7 @@ def test_a_run_goes_on_with_the_next_episode(folder):
 
 
 def test_workers_give_the_same_episodes(folder):
-    episodes = Episodes(Shards(folder), shots=2, size=32, augment=AugmentConfig())
+    episodes = Episodes(Shards(folder), EpisodeConfig(shots=2, size=32, augment=AugmentConfig()))
     batches = [
         list(DataLoader(episodes, batch_size=2, sampler=CountingSampler(0, 6, batch_size=2), num_workers=workers))
         for workers in (0, 2)

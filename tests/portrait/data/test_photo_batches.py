@@ -11,7 +11,8 @@ from talkinghead.media.image import frame_to_tensor
 from talkinghead.portrait.data.augment import NO_AUGMENTATION, AugmentConfig
 from talkinghead.portrait.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.portrait.data.photos import Photos
-from talkinghead.portrait.warping.source_photos import blend_photos
+from talkinghead.portrait.warping.source_photos import blend
+from talkinghead.portrait.warping.warp import Warp
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 
@@ -57,25 +58,26 @@ def test_noise_shakes_the_picture_and_not_the_points():
 
 def test_only_photo_is_drawn_from_another_change_of_itself():
     photos = drawn_photos(1)
-    still = PhotoBatches(photos, steps=1, batch_size=1, augment=NO_AUGMENTATION, warped_photo=True).batch(0)
-    assert torch.equal(still["warped_photo"], still["frame"])
+    still = PhotoBatches(photos, steps=1, batch_size=1, augment=NO_AUGMENTATION, warped_source=True).batch(0)
+    assert torch.equal(still["warped_source"], still["frame"])
     bent = AugmentConfig(mirror=0.5, shape=1, colour=0, landmark_noise=0)
     for number in range(4):
-        batch = PhotoBatches(photos, steps=4, batch_size=1, augment=bent, warped_photo=True).batch(number)
-        apart = (batch["warped_photo"] - batch["frame"]).abs().mean()
-        assert 0 < apart < 0.5 * (batch["warped_photo"].flip(3) - batch["frame"]).abs().mean()  # not mirrored
+        batch = PhotoBatches(photos, steps=4, batch_size=1, augment=bent, warped_source=True).batch(number)
+        apart = (batch["warped_source"] - batch["frame"]).abs().mean()
+        assert 0 < apart < 0.5 * (batch["warped_source"].flip(3) - batch["frame"]).abs().mean()  # not mirrored
 
 
 def test_several_photos_are_drawn_from_each_other():
     photos = drawn_photos(4)
-    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=NO_AUGMENTATION, warped_photo=True)
+    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=NO_AUGMENTATION, warped_source=True)
     used = set()
     for number in range(20):
         (index,) = batches.indices(number)
-        warped = batches.batch(number)["warped_photo"][0]
+        warped = batches.batch(number)["warped_source"][0]
         pairs = [np.array(pair) for pair in permutations(range(4), 2)]
         target = photos.landmarks[index]
-        blends = [blend_photos(photos.frames[pair], photos.landmarks[pair], target) for pair in pairs]
+        warps = [Warp(frame, points) for frame, points in zip(photos.frames, photos.landmarks, strict=True)]
+        blends = [blend([warps[photo] for photo in pair], target) for pair in pairs]
         sources = {
             tuple(p) for p, blend in zip(pairs, blends, strict=True) if torch.equal(frame_to_tensor(blend), warped)
         }
@@ -84,17 +86,17 @@ def test_several_photos_are_drawn_from_each_other():
     assert len(used) > 4
 
 
-def test_a_photo_of_another_place_is_drawn_from_itself_and_draws_no_other():
+def test_a_photo_of_another_scene_is_drawn_from_itself_and_draws_no_other():
     photos = drawn_photos(4)
     photos.frames[2] = 255 - photos.frames[2]
     bent = AugmentConfig(mirror=0.5, shape=1, colour=0, landmark_noise=0)
-    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=bent, warped_photo=True)
+    batches = PhotoBatches(photos, steps=20, batch_size=1, augment=bent, warped_source=True)
     inverted = {}
     for number in range(20):
         (index,) = batches.indices(number)
         batch = batches.batch(number)
-        apart = (batch["warped_photo"] - batch["frame"]).abs().mean()
-        assert apart < 0.3 * (batch["warped_photo"] + batch["frame"]).abs().mean()
+        apart = (batch["warped_source"] - batch["frame"]).abs().mean()
+        assert apart < 0.3 * (batch["warped_source"] + batch["frame"]).abs().mean()
         inverted[index] = apart
     assert inverted[2] < 0.02
     assert min(inverted[i] for i in (0, 1, 3)) > inverted[2]

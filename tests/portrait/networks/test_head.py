@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.networks import head as module
-from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import (
     FewShotHead,
     default_head_path,
@@ -53,8 +53,8 @@ def test_head_reads_back_what_was_written(head, tmp_path):
         assert torch.allclose(ours, theirs, rtol=2e-2, atol=2e-2)  # half precision
 
 
-def test_widened_head_lays_half_of_the_photo_over_what_it_painted_before(head):
-    plain, wide = folded(head), widened(folded(head), replace(TINY, warped_photo=True))
+def test_widened_head_lays_half_of_the_source_over_what_it_painted_before(head):
+    plain, wide = folded(head), widened(folded(head), replace(TINY, compositing=CompositingConfig()))
     picture, photo, embedding = torch.randn(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.rand(1, 16)
     frame = wide.generator(picture, wide.generator.project(embedding), photo)
     painted = plain.generator(picture, plain.generator.project(embedding))
@@ -62,12 +62,12 @@ def test_widened_head_lays_half_of_the_photo_over_what_it_painted_before(head):
     assert torch.equal(wide.embedder(photo, picture), plain.embedder(photo, picture))
 
 
-@pytest.mark.parametrize("sizes", [{"embedding_dim": 8}, {"warped_photo": True, "max_channels": 8}])
+@pytest.mark.parametrize("sizes", [{"embedding_dim": 8}, {"compositing": CompositingConfig(), "max_channels": 8}])
 def test_head_of_other_sizes_cannot_be_widened(head, sizes):
     with pytest.raises(UserError, match="the head to start from has the sizes"):
         widened(folded(head), replace(TINY, **sizes))
     with pytest.raises(UserError, match="the head to start from has the sizes"):
-        widened(FewShotHead(replace(TINY, warped_photo=True), spectral=False), TINY)
+        widened(FewShotHead(replace(TINY, compositing=CompositingConfig()), spectral=False), TINY)
 
 
 def test_existing_head_is_not_overwritten(head, tmp_path):

@@ -9,20 +9,21 @@ from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import feed_forward, mean_embedding
 from talkinghead.portrait.data.photo_batches import PhotoBatches, to_batch
 from talkinghead.portrait.training.adversarial_losses import LossWeights
-from talkinghead.portrait.training.fine_tuning import FineTuning, FineTuningConfig, fine_tune, fit
+from talkinghead.portrait.training.fine_tuning import FineTuning, FineTuningConfig, Hardware, fine_tune, fit
 
-FAST = {"precision": "32-true", "accelerator": "cpu"}
+CPU = Hardware("cpu", "32-true")
+FAST = {"hardware": CPU}
 JUDGED = LossWeights(match=0.0)
 """The paper's weights, under which the discriminator has a say."""
 
 
 def render(avatar, landmarks):
-    return np.stack(list(avatar.render_landmarks(landmarks, dtype=torch.float32)))
+    return np.stack(list(avatar.animate(landmarks, dtype=torch.float32)))
 
 
 def batches_for(head, photos, config, *, steps):
-    warped = head.config.warped_photo
-    return PhotoBatches(photos, steps=steps, batch_size=2, augment=config.augment, warped_photo=warped)
+    warped = head.config.compositing is not None
+    return PhotoBatches(photos, steps=steps, batch_size=2, augment=config.augment, warped_source=warped)
 
 
 @pytest.fixture(scope="module", params=[TINY, PAINTER], ids=["paper", "warped"])
@@ -55,7 +56,7 @@ def test_all_that_is_the_persons_moves_and_the_head_stays(head):
     config = FineTuningConfig(steps=3, loss_weights=JUDGED)
     start = FineTuning(head, mean_embedding(head, photos), config)
     moved = FineTuning(head, mean_embedding(head, photos), config)
-    fit(moved, batches_for(head, photos, config, steps=3), accelerator="cpu", precision="32-true", callbacks=())
+    fit(moved, batches_for(head, photos, config, steps=3), hardware=CPU)
     still = [
         name
         for (name, before), (_, after) in zip(start.named_parameters(), moved.named_parameters(), strict=True)
@@ -72,7 +73,7 @@ def test_a_discriminator_without_a_say_is_left_alone(head):
     photos = drawn_photos()
     module = FineTuning(head, mean_embedding(head, photos), FineTuningConfig(steps=2))
     start = [value.clone() for value in module.discriminator.parameters()]
-    fit(module, batches_for(head, photos, module.config, steps=2), accelerator="cpu")
+    fit(module, batches_for(head, photos, module.config, steps=2), hardware=Hardware("cpu"))
     assert all(torch.equal(*values) for values in zip(module.discriminator.parameters(), start, strict=True))
     assert set(module.history[-1]) == {"content"}
 
@@ -130,15 +131,15 @@ def test_epochs_are_passes_over_the_photos_and_few_photos_get_more():
 @pytest.mark.parametrize(
     ("share", "photos", "wanted"), [(0.5, 1, [0, 1, 0, 1]), (0.5, 2, [1, 1, 1, 1]), (0.0, 2, [0] * 4)]
 )
-def test_a_share_of_the_photos_is_painted_alone(share, photos, wanted):
+def test_a_share_of_the_photos_stays_raw(share, photos, wanted):
     painter = tiny_head(config=PAINTER)
     photos = drawn_photos(photos)
-    module = FineTuning(painter, mean_embedding(painter, photos), FineTuningConfig(painted_alone=share))
+    module = FineTuning(painter, mean_embedding(painter, photos), FineTuningConfig(mask_dropout=share))
     seen = []
     module.generator.register_forward_pre_hook(
-        lambda _, __, named: seen.append(named["painted_alone"]), with_kwargs=True
+        lambda _, __, named: seen.append(named["mask_dropout"]), with_kwargs=True
     )
-    fit(module, batches_for(painter, photos, module.config, steps=4), accelerator="cpu")
+    fit(module, batches_for(painter, photos, module.config, steps=4), hardware=Hardware("cpu"))
     assert seen == wanted
 
 
@@ -202,7 +203,7 @@ def test_holding_out_all_photos_is_refused(head):
         ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1; it must be 0 or more"),
-        ({"painted_alone": float("nan")}, "painted_alone is nan"),
+        ({"mask_dropout": float("nan")}, "mask_dropout is nan"),
         ({"steps": -1}, "steps is -1; it must be 0 or more"),
         ({"generator_lr": 0.0}, "generator_lr is 0.0; it must be greater than 0"),
         ({"ema": 1.5}, r"ema is 1.5; it must lie in 0\.\.1"),

@@ -11,9 +11,10 @@ from safetensors import safe_open
 
 from talkinghead.commands import meta_train
 from talkinghead.errors import UserError
-from talkinghead.portrait.networks.config import PortraitConfig
+from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import FewShotHead
-from talkinghead.portrait.training.meta_learning import MetaLearning
+from talkinghead.portrait.training.content_loss import OfflineContent, make_content_loss
+from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
 from talkinghead.testing.synthetic import episode_batch, write_drawn_shards
 
 TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)
@@ -36,7 +37,7 @@ class Bench(MetaLearning):
 
     def __init__(self, **settings):
         torch.manual_seed(0)
-        super().__init__(portrait=TINY, perceptual="offline", num_videos=4, **settings)
+        super().__init__(MetaLearningConfig(portrait=TINY, **settings), OfflineContent(), num_videos=4)
         self._plain = self.configure_optimizers()
 
     trainer = property(lambda self: _OneProcess())
@@ -72,6 +73,21 @@ def weights(network: torch.nn.Module) -> list[torch.Tensor]:
 
 def moved(network: torch.nn.Module, before: list[torch.Tensor]) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
+
+
+def test_the_content_loss_is_the_one_that_is_given_and_nothing_is_fetched(batch, monkeypatch):
+    monkeypatch.setattr("talkinghead.weights.downloads.read_weights", lambda name: pytest.fail(f"{name} was read"))
+    content = OfflineContent()
+    module = MetaLearning(MetaLearningConfig(portrait=TINY, perceptual="paper"), content, num_videos=4)
+    assert module.content is content
+
+
+def test_what_is_drawn_next_does_not_depend_on_the_content_loss():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    make_content_loss("offline")
+    assert torch.equal(torch.rand(2), expected)
 
 
 def test_discriminator_step_leaves_the_generator_alone(batch):
@@ -243,13 +259,13 @@ def test_a_run_leaves_a_head_without_columns_and_sheets(shards, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_starts_from_another_head_and_learns_to_correct_a_photo(shards, tmp_path):
+def test_a_run_starts_from_another_head_and_learns_to_composite(shards, tmp_path):
     run(tmp_path / "first", shards, "--run.steps", "1")
     first = tmp_path / "first" / "head.safetensors"
     run(tmp_path / "wide", shards, "--run.steps", "2", "--run.start_from", str(first),
-        "--model.portrait.warped_photo", "true", "--data.validation", str(shards))  # fmt: skip
+        "--model.portrait.compositing", "{}", "--data.validation", str(shards))  # fmt: skip
     wide, _ = FewShotHead.load(tmp_path / "wide" / "head.safetensors")
-    assert wide.config.warped_photo
+    assert wide.config.compositing == CompositingConfig()
     before = FewShotHead.load(first)[0].embedder.state_dict()
     for name, value in wide.embedder.state_dict().items():
         assert (value - before[name]).abs().mean() < 1e-3, name

@@ -5,8 +5,7 @@ import pytest
 from people import turned_face as turned
 
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS, mirror
-from talkinghead.portrait.warping.denoise import denoised, measure_movement_filter, movement_filter
-from talkinghead.portrait.warping.warp import similarity
+from talkinghead.portrait.warping.denoise import denoised, measure_movement_filter, movement_filter, similarity
 
 
 def size(movement: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Photos laid over each other: which, with which weights, and never those of two places."""
+"""Photos laid over each other: which, with which weights, and never those of two scenes."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,13 @@ from talkinghead.portrait.warping.source_photos import (
     blend_weights,
     edge_differences,
     face_mask,
-    move_photo,
-    places,
+    scenes,
 )
 
 
 @pytest.fixture
 def photos() -> SourcePhotos:
-    """Three noisy pictures of one place, the head farther to the right in each, and one of another place."""
+    """Three noisy pictures of one scene, the head farther to the right in each, and one of another scene."""
     rng = np.random.default_rng(0)
     frames = rng.integers(60, 120, (4, 64, 64, 3), dtype=np.uint8)
     frames[3] += 130
@@ -25,7 +24,7 @@ def photos() -> SourcePhotos:
     return SourcePhotos(frames, landmarks)
 
 
-def test_edges_tell_places_apart_and_leave_out_the_middle():
+def test_edges_tell_scenes_apart_and_leave_out_the_middle():
     frames = np.full((3, 64, 64, 3), 100, np.uint8)
     frames[1, 16:, 16:48] = 200
     frames[2, :, :8] = 160
@@ -33,7 +32,7 @@ def test_edges_tell_places_apart_and_leave_out_the_middle():
     assert apart[0, 1] == 0
     assert apart[0, 2] == pytest.approx(60 * (2 * 2 + 9 * 2) / (2 * 16 + 9 * 6), abs=0.5)
     frames[2, :, :24] = 255
-    assert [place.tolist() for place in places(frames)] == [[0, 1], [0, 1], [2]]
+    assert [scene.tolist() for scene in scenes(frames)] == [[0, 1], [0, 1], [2]]
 
 
 def test_the_nearest_weighs_most_and_all_weigh_one():
@@ -64,15 +63,15 @@ def test_no_weight_jumps_where_a_photo_comes_or_goes():
 def test_one_photo_is_moved_and_of_several_the_faces_are_averaged(photos):
     target = turned(5) + np.float32([0.04, 0])
     one = photos.moved(target[None], among=[np.array([1])])[0]
-    assert np.array_equal(one, move_photo(photos.frames[1], photos.landmarks[1], target))
+    assert np.array_equal(one, photos.warps[1].to(target))
     both = photos.moved(target[None], among=[np.array([1, 2])])[0]
-    other = move_photo(photos.frames[2], photos.landmarks[2], target)
+    other = photos.warps[2].to(target)
     face = face_mask(target, 64)[..., 0]
     assert np.array_equal(both[face == 0], one[face == 0])  # hair and background are the nearest photo's
     low, high = np.minimum(one, other), np.maximum(one, other)
     assert ((both >= low) & (both <= high)).all()
     assert (both != one)[face == 1].mean() > 0.5
-    shown = photos.moved(target[None], shown=2)[0]
+    shown = photos.moved(target[None], background=2)[0]
     assert np.array_equal(shown[face == 0], other[face == 0])
 
 
@@ -88,21 +87,22 @@ def test_the_mask_is_the_face():
     assert np.isfinite(face_mask(np.full((68, 2), 0.5, np.float32), 128)).all()
 
 
-def test_places_are_never_mixed(photos):
-    assert [place.tolist() for place in photos.places] == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [3]]
+def test_scenes_are_never_mixed(photos):
+    assert [scene.tolist() for scene in photos.scenes] == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [3]]
     near_the_other = photos.landmarks[3][None]
     assert photos.moved(near_the_other).min() > 160
-    assert photos.moved(near_the_other, shown=0).max() < 160
-    assert photos.steady(near_the_other) == 3
-    assert photos.steady(photos.landmarks[:3]) == 1
+    assert photos.moved(near_the_other, background=0).max() < 160
+    assert photos.background(near_the_other) == 3
+    assert photos.background(photos.landmarks[:3]) == 1
     assert photos.others(1).tolist() == [0, 2]
     assert photos.others(3).tolist() == [3]
 
 
 def test_a_clip_does_not_jump(photos):
-    photos.frames[:] = [[[60]]], [[[90]]], [[[120]]], [[[200]]]
+    for ready, shade in zip(photos.warps, (60, 90, 120, 200), strict=True):
+        ready.photo[:] = shade
     path = np.stack([turned(0) + np.float32([x, 0]) for x in np.linspace(0, 0.1, 400)]).astype(np.float32)
-    clip = photos.moved(path, shown=1).astype(int)
+    clip = photos.moved(path, background=1).astype(int)
     assert np.abs(np.diff(clip, axis=0)).max() <= 4
     assert (clip[:, 0] == 90).all()
     assert clip[0].min() < 70

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from talkinghead.portrait.warping import warp
+from talkinghead.portrait.warping.denoise import similarity
+from talkinghead.portrait.warping.source_photos import nearest_source, source_distances
 
 
 @pytest.fixture
@@ -28,44 +30,59 @@ def photo() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
 
 
+def moved(photo: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return warp.Warp(photo, source, denoise=False, sharp=False).to(target)
+
+
 def test_crossed_lids_close_and_leave_the_rest(face, photo):
     crossed = face.copy()
     crossed[[37, 38, 43, 44], 1] += 0.04
     assert (crossed[[41, 40, 47, 46], 1] < crossed[[37, 38, 43, 44], 1]).all()
     closed = warp.uncrossed(crossed)
     assert (closed[[41, 40, 47, 46]] - closed[[37, 38, 43, 44]])[:, 1] == pytest.approx(0.01 * 0.34, abs=1e-4)
-    moved = [37, 38, 40, 41, 43, 44, 46, 47]
-    assert np.array_equal(np.delete(closed, moved, 0), np.delete(crossed, moved, 0))
+    lids = [37, 38, 40, 41, 43, 44, 46, 47]
+    assert np.array_equal(np.delete(closed, lids, 0), np.delete(crossed, lids, 0))
     assert np.array_equal(warp.uncrossed(face), face)
     white = cv2.fillPoly(np.zeros((256, 256, 3), np.uint8), [np.int32(face[36:42] * 256)], (255, 255, 255))
-    assert warp.warp_photo(white, face, crossed).sum() < 0.4 * white.sum()
+    assert moved(white, face, crossed).sum() < 0.4 * white.sum()
 
 
 def test_nearest_source_is_the_one_with_the_same_pose(face):
     sources = np.stack([face + np.float32([0.1, 0]), face * 0.9, face + np.float32([0.005, 0])]).astype(np.float32)
-    assert warp.nearest_source(face, sources) == 2
-    assert warp.source_distances(face, sources)[2] == pytest.approx(0.005 / 0.34, abs=1e-3)
+    assert nearest_source(face, sources) == 2
+    assert source_distances(face, sources)[2] == pytest.approx(0.005 / 0.34, abs=1e-3)
 
 
-def test_each_target_is_drawn_from_the_photo_named(photo, face):
-    photos = np.stack([photo, 255 - photo])
-    sources = np.stack([face, face + np.float32([0.1, 0])]).astype(np.float32)
-    assert np.array_equal(warp.warp_nearest(photos, sources, sources, np.array([0, 1])), photos)
-    named = warp.warp_nearest(photos, sources, sources, np.array([1, 1]))
-    assert np.array_equal(named[0], warp.warp_photo(photos[1], sources[1], sources[0]))
+def test_a_photo_made_ready_once_is_moved_as_often_as_wanted(photo, face):
+    ready = warp.Warp(photo, face)
+    assert isinstance(ready, warp.Warping)
+    first = ready.to(face + np.float32([0.03, 0]))
+    ready.to(face + np.float32([0, 0.05]))
+    assert np.array_equal(ready.to(face + np.float32([0.03, 0])), first)
+    box = slice(20, 50), slice(30, 70)
+    assert np.array_equal(ready.to(face + np.float32([0.03, 0]), box=box), first[box])
+
+
+def test_noise_in_the_target_moves_a_denoised_warp_less(photo, face):
+    noisy = (face + np.random.default_rng(1).normal(0, 0.01, face.shape)).astype(np.float32)
+    away = [
+        np.abs(warp.Warp(photo, face, denoise=denoise).to(noisy).astype(int) - photo).mean()
+        for denoise in (False, True)
+    ]
+    assert 0 < away[1] < away[0]
 
 
 def test_warp_to_the_same_landmarks_changes_nothing(photo, face):
-    assert np.array_equal(warp.warp_photo(photo, face, face), photo)
+    assert np.array_equal(moved(photo, face, face), photo)
 
 
 def test_warp_brings_the_landmarks_to_the_target(face):
-    target = warp.similarity(face, face + np.float32(0.04), face).astype(np.float32)
+    target = similarity(face, face + np.float32(0.04), face).astype(np.float32)
     side = 128
     photo = np.zeros((side, side, 3), np.uint8)
     x, y = (face[30] * side - 0.5).round().astype(int)
     photo[y - 1 : y + 2, x - 1 : x + 2] = 255
-    warped = warp.warp_photo(photo, face, target)
+    warped = moved(photo, face, target)
     rows, columns = np.nonzero(warped[..., 0] > 128)
     assert np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / side == pytest.approx(target[30], abs=0.012)
 
@@ -74,19 +91,19 @@ def test_warp_leaves_no_cracks(face):
     white = np.full((96, 96, 3), 255, np.uint8)
     rng = np.random.default_rng(3)
     target = face + rng.normal(0, 0.02, face.shape).astype(np.float32)
-    assert (warp.warp_photo(white, face, target) == 255).all()
+    assert (moved(white, face, target) == 255).all()
 
 
 def test_warp_survives_a_closed_mouth_and_points_outside_the_crop(photo, face):
     closed = face.copy()
     closed[[61, 62, 63]] = closed[[67, 66, 65]]
-    assert warp.warp_photo(photo, closed, face).shape == photo.shape
-    assert warp.warp_photo(photo, face, closed + np.float32(0.4)).shape == photo.shape
+    assert moved(photo, closed, face).shape == photo.shape
+    assert moved(photo, face, closed + np.float32(0.4)).shape == photo.shape
 
 
 def test_hair_moves_with_the_head_and_the_corner_stays(face):
     target = face + np.float32([0.05, 0])
-    source_points, target_points = warp.control_points(face, target)
+    source_points, target_points = warp.Warp(np.zeros((8, 8, 3), np.uint8), face).control_points(target)
     hair = source_points[68 + 3]
     assert hair[1] < face[17:27, 1].min()
     assert target_points[68 + 3] - hair == pytest.approx((0.05, 0), abs=1e-6)

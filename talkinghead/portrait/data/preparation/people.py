@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dlib
 import numpy as np
 from jaxtyping import Float
 
@@ -45,8 +46,6 @@ def name_people(identity: str, parts: Sequence[Path]) -> list[str]:
 
 def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
     """The length of a track, and the mean face descriptor of a few frames spread over it."""
-    import dlib
-
     chosen = np.unique(np.linspace(0, len(track) - 1, FRAMES).round().astype(int))
     whole = dlib.rectangle(0, 0, track.side - 1, track.side - 1)
     descriptors = []
@@ -60,6 +59,4 @@ def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
 @cache
 def _network() -> Any:
     """dlib's face network, read once in a process. (`face.identity` has it in torch, which workers do without.)"""
-    import dlib
-
     return dlib.face_recognition_model_v1(str(dlib_model("dlib_face_recognition_resnet_model_v1.dat")))

@@ -39,36 +39,31 @@ Progress = Callable[[ClipRecord, int], None]
 
 
 def prepare(
-    source: Path,
+    clips: list[Clip],
     output: Path,
     *,
     settings: PrepareSettings | None = None,
-    identities: Path | None = None,
-    clips: list[Clip] | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> list[ClipRecord]:
-    """Track, crop and store the faces of all videos in a folder, as shards with a report and contact sheets.
+    """Track, crop and store the faces of all videos, as shards with a report and contact sheets.
 
     The shards depend on the videos and the settings alone, not on the number of workers nor on interruptions. A run
     that was stopped goes on where it stood when it is started again.
 
     Args:
-        source: the folder of videos.
+        clips: the videos, as `find_clips` finds them in a folder.
         output: a new or half-finished folder.
         settings: sizes and thresholds.
-        identities: a CSV with columns `path` and `identity` (or `person`); by default the folders say who it is.
-        clips: the videos, where `find_clips` has been asked already.
         workers: processes; 0 works in this one.
         overwrite: replace shards that are there.
         progress: told of each finished clip.
 
     Raises:
-        UserError: if there is no video, no face is kept from any, or the output holds something else or cannot be made.
+        UserError: if no face is kept from any video, or the output holds something else or cannot be made.
     """
     settings = settings or PrepareSettings()
-    clips = find_clips(source, identities) if clips is None else clips
     _check_output(output, overwrite=overwrite)
     parts = output / PARTS
     try:
@@ -81,7 +76,7 @@ def prepare(
     write_contact_sheets(output, records, [job.strip_path for job in jobs])
     kept = sum(record.tracks_kept for record in records)
     if not kept:
-        raise UserError(f"{source}: no face was kept from its {len(clips)} videos; {output / REPORT} says why.")
+        raise UserError(f"no face was kept from the {len(clips)} videos; {output / REPORT} says why.")
     _assemble(jobs, records, output)
     shutil.rmtree(parts)
     return records
@@ -89,6 +84,10 @@ def prepare(
 
 def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
     """The videos of a folder, in order of their paths, with who they show.
+
+    Args:
+        source: the folder.
+        identities: a CSV with columns `path` and `identity` (or `person`); by default the folders say who it is.
 
     Raises:
         UserError: if the folder holds no video, or the CSV cannot be read or leaves one out.

@@ -58,7 +58,7 @@ def clips(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def shards(clips, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("out") / "shards"
-    prepare(clips, output, settings=SETTINGS, workers=0)
+    prepare(find_clips(clips), output, settings=SETTINGS, workers=0)
     return output
 
 
@@ -123,7 +123,7 @@ def test_bad_files_are_lines_of_the_report(tmp_path, clips):
     small = np.full((128, 192, 3), 200, np.uint8)
     small[32:112, 32:112] = draw_person(1, Pose(), size=80)[0]
     write_frames(folder / "small.mp4", [small] * 10)
-    records = prepare(folder, tmp_path / "out", settings=SETTINGS, workers=0)
+    records = prepare(find_clips(folder), tmp_path / "out", settings=SETTINGS, workers=0)
     why = {record.video: record.why for record in records}
     assert why == {
         "cut.mp4": "no frame can be decoded; the file is damaged or cut off",
@@ -148,14 +148,14 @@ def test_bad_files_are_lines_of_the_report(tmp_path, clips):
 def test_an_empty_result_is_an_error_with_a_report(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "empty.mp4").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no face was kept from its 1 videos; .*report\.json says why"):
-        prepare(tmp_path / "in", tmp_path / "out", workers=0)
+    with pytest.raises(UserError, match=r"no face was kept from the 1 videos; .*report\.json says why"):
+        prepare(find_clips(tmp_path / "in"), tmp_path / "out", workers=0)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["totals"]["clips_kept"] == 0
     assert (tmp_path / "out" / "contact_sheet.png").is_file()
 
 
 def test_workers_do_not_change_the_bytes(tmp_path, clips, shards):
-    prepare(clips, tmp_path / "two", settings=SETTINGS, workers=2)
+    prepare(find_clips(clips), tmp_path / "two", settings=SETTINGS, workers=2)
     assert contents(tmp_path / "two") == contents(shards)
 
 
@@ -168,11 +168,11 @@ def test_an_interrupted_run_goes_on(tmp_path, clips, shards):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0, progress=stop)
+        prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0, progress=stop)
     assert not (tmp_path / "out" / "index.json").exists()
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / ".parts").glob("*.json")}
     assert len(finished) == 2
-    prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0)
+    prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0)
     assert contents(tmp_path / "out") == contents(shards)
 
 
@@ -195,16 +195,16 @@ def test_a_killed_run_goes_on(tmp_path, clips, shards):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0)
+    prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0)
     assert contents(tmp_path / "out") == contents(shards)
 
 
 def test_a_damaged_record_is_made_again(tmp_path, clips, shards):
     with pytest.raises(KeyboardInterrupt):
-        prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0, progress=_interrupt)
+        prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0, progress=_interrupt)
     (record,) = (tmp_path / "out" / ".parts").glob("*.json")
     record.write_text("{")
-    prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0)
+    prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0)
     assert contents(tmp_path / "out") == contents(shards)
 
 
@@ -219,25 +219,22 @@ class Deadly(Clip):
         return os._exit, (1,)
 
 
-def test_a_file_that_kills_its_process_is_a_line_of_the_report(tmp_path, clips, monkeypatch):
+def test_a_file_that_kills_its_process_is_a_line_of_the_report(tmp_path, clips):
     found = find_clips(clips)
-    monkeypatch.setattr(
-        "talkinghead.portrait.data.preparation.prepare.find_clips",
-        lambda *_: [found[0], Deadly(**vars(found[1])), found[2]],
-    )
-    records = prepare(clips, tmp_path / "out", settings=SETTINGS, workers=1)
+    deadly = [found[0], Deadly(**vars(found[1])), found[2]]
+    records = prepare(deadly, tmp_path / "out", settings=SETTINGS, workers=1)
     assert [record.fate for record in records] == ["kept", "rejected", "kept"]
     assert "crash" in records[1].why
 
 
 def test_finished_shards_are_kept_unless_they_may_go(tmp_path, clips):
     shutil.copytree(clips / "person1", tmp_path / "in" / "anna")
-    prepare(tmp_path / "in", tmp_path / "out", settings=SETTINGS, workers=0)
+    prepare(find_clips(tmp_path / "in"), tmp_path / "out", settings=SETTINGS, workers=0)
     with pytest.raises(UserError, match="holds shards; give another output or --overwrite"):
-        prepare(tmp_path / "in", tmp_path / "out", settings=SETTINGS, workers=0)
+        prepare(find_clips(tmp_path / "in"), tmp_path / "out", settings=SETTINGS, workers=0)
     (tmp_path / "out" / "notes.txt").write_text("mine")
     again = PrepareSettings(size=32, min_frames=4, min_confidence=0.5)
-    prepare(tmp_path / "in", tmp_path / "out", settings=again, workers=0, overwrite=True)
+    prepare(find_clips(tmp_path / "in"), tmp_path / "out", settings=again, workers=0, overwrite=True)
     assert Shards(tmp_path / "out")[0].side == 32
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
@@ -245,9 +242,9 @@ def test_finished_shards_are_kept_unless_they_may_go(tmp_path, clips):
 def test_a_folder_with_other_things_is_left_alone(tmp_path, clips):
     (tmp_path / "thesis.doc").write_text("precious")
     with pytest.raises(UserError, match=r"holds other things \(thesis\.doc\)"):
-        prepare(clips, tmp_path, workers=0)
+        prepare(find_clips(clips), tmp_path, workers=0)
     with pytest.raises(UserError, match=r"thesis\.doc is a file; give a new folder"):
-        prepare(clips, tmp_path / "thesis.doc", workers=0)
+        prepare(find_clips(clips), tmp_path / "thesis.doc", workers=0)
     assert (tmp_path / "thesis.doc").read_text() == "precious"
 
 
@@ -347,4 +344,4 @@ def test_a_file_and_an_impossible_output_are_named(tmp_path, clips, monkeypatch)
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(UserError, match="out: the folder cannot be made .No space"):
-        prepare(clips, tmp_path / "out", settings=SETTINGS, workers=0)
+        prepare(find_clips(clips), tmp_path / "out", settings=SETTINGS, workers=0)

@@ -1,0 +1,52 @@
+"""A person who moves: the background chosen, turns limited, frames rendered as they are taken."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from talkinghead.face.retarget import TurnLimit
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Frames of a person; they are rendered a batch at a time, each time that they are iterated over."""
+
+    landmarks: Float32[np.ndarray, "t 68 2"]
+    """What is drawn: the person's, turned no farther than the photos allow."""
+    background: int | None
+    """Index of the photo that hair and background are from; None if the frames are painted alone."""
+    batch_size: int
+    """Frames rendered at once."""
+    render: Callable[[Float[np.ndarray, "b 68 2"]], UInt8[np.ndarray, "b s s 3"]]
+    """Landmarks to frames."""
+
+    def __len__(self) -> int:
+        return len(self.landmarks)
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        for first in range(0, len(self), self.batch_size):
+            yield from self.render(self.landmarks[first : first + self.batch_size])
+
+
+@dataclass(frozen=True)
+class Animator:
+    """A person before a background that stays, moved a few frames at a time: what live use keeps between them.
+
+    `Avatar.animator` makes one.
+    """
+
+    background: int | None
+    """As of `Animation`."""
+    limit: TurnLimit | None
+    """How far the head turns; None for as far as it is asked to."""
+    batch_size: int
+    """Frames rendered at once."""
+    render: Callable[[Float[np.ndarray, "b 68 2"]], UInt8[np.ndarray, "b s s 3"]]
+    """Landmarks to frames."""
+
+    def animate(self, landmarks: Float[np.ndarray, "t 68 2"]) -> Animation:
+        """The next frames: of the person's own landmarks, fractions of the crop's side."""
+        limited = landmarks.astype(np.float32) if self.limit is None else self.limit(landmarks)
+        return Animation(limited, self.background, self.batch_size, self.render)
