@@ -13,6 +13,7 @@ from talkinghead.commands import meta_train
 from talkinghead.errors import UserError
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import FewShotHead
+from talkinghead.portrait.training.adversarial_losses import LossWeights
 from talkinghead.portrait.training.content_loss import OfflineContent, make_content_loss
 from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
 from talkinghead.testing.synthetic import episode_batch, write_drawn_shards
@@ -112,9 +113,8 @@ def test_generator_step_leaves_the_discriminator_and_the_columns_alone(batch):
 def test_generator_feels_the_adversary():
     """A joint backward of both hinge losses cancels this gradient to exactly zero."""
     torch.manual_seed(0)
-    module, batch = Bench(), episode_batch(batch=2, shots=2, size=32)
-    module.loss_weights = type(module.loss_weights)(content=0, feature_matching=0, match=0)
-    module.clip = float("inf")
+    batch = episode_batch(batch=2, shots=2, size=32)
+    module = Bench(loss_weights=LossWeights(content=0, feature_matching=0, match=0), clip=float("inf"))
     before = weights(module.head.generator)
     _, terms = module._generator_step(batch, 1.0, adversarial=True)
     assert terms["generator_norm"] > 1e-4
@@ -122,10 +122,9 @@ def test_generator_feels_the_adversary():
 
 
 def test_embedder_learns_from_every_term(batch):
-    for name in ("content", "adversarial", "feature_matching", "match"):
-        module = Bench()
-        module.loss_weights = type(module.loss_weights)(**{n: float(n == name) for n in (
-            "content", "adversarial", "feature_matching", "match")})  # fmt: skip
+    terms = ("content", "adversarial", "feature_matching", "match")
+    for name in terms:
+        module = Bench(loss_weights=LossWeights(**{term: float(term == name) for term in terms}))
         before = weights(module.head.embedder)
         module._generator_step(batch, 1.0, adversarial=True)
         assert moved(module.head.embedder, before), name
