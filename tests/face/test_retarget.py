@@ -191,7 +191,7 @@ def yaw_of(landmarks: np.ndarray) -> np.ndarray:
     return np.degrees(np.arctan2(facing[:, 0], facing[:, 2]))
 
 
-def test_turns_are_held_back_steadily_and_only_far_away_from_all_photos():
+def test_turns_are_limited_steadily_and_only_far_away_from_all_photos():
     photos = np.stack([turned_face(0), turned_face(20)])
     angles = np.arange(-70.0, 71.0)
     moving = np.stack([turned_face(angle) for angle in angles])
@@ -206,7 +206,7 @@ def test_turns_are_held_back_steadily_and_only_far_away_from_all_photos():
     assert np.array_equal(TurnLimit(photos, most=180)(moving), moving)
 
 
-def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_held_back():
+def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_a_turn_is_limited():
     photo = turned_face(0)
     spin = np.array([[0.5, -0.87], [0.87, 0.5]], np.float32)
     leaning = ((photo - 0.5) @ spin.T + 0.5)[None]

@@ -16,7 +16,7 @@ class Animation:
     landmarks: Float32[np.ndarray, "t 68 2"]
     """What is drawn: the person's, turned no farther than the photos allow."""
     background: int | None
-    """Index of the photo that hair and background are from; None if the frames are painted alone."""
+    """Index of the photo that hair and background are from; None if no photo shows through."""
     batch_size: int
     """Frames rendered at once."""
     render: Callable[[Float[np.ndarray, "b 68 2"]], UInt8[np.ndarray, "b s s 3"]]
