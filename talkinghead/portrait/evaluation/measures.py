@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.hub import get_dir
 
 from talkinghead.face.detection.detector import FaceDetector, box_around
+from talkinghead.face.frames import evenly_spread
 from talkinghead.face.identity import csim, embed_faces, face_centre, face_chips, face_network
 from talkinghead.face.track import overlap
 from talkinghead.portrait.data.shards import Track
@@ -199,7 +200,7 @@ def compute_face_centre(tracks: Iterable[Track], *, frames: int = 8) -> Float[Te
     """
     people: dict[str, list[Tensor]] = {}
     for track in tracks:
-        chosen = np.unique(np.linspace(0, len(track) - 1, frames).round().astype(int))
+        chosen = evenly_spread(len(track), frames)
         embedding = embed_faces(to_tensor(track.frames(chosen.tolist())), torch.from_numpy(track.landmarks[chosen]))
         people.setdefault(track.identity, []).append(embedding.mean(0))
     _log.info("the centre of %d people", len(people))

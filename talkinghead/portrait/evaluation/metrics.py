@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from talkinghead.face.frames import correlation
 from talkinghead.face.landmarks import interocular
 
 WINDOW = 11
@@ -126,8 +127,7 @@ def movement_correlation(
     if not centred:
         return float("nan")
     x, y = (np.concatenate(side) for side in zip(*centred, strict=True))
-    scale = np.sqrt((x**2).sum() * (y**2).sum())
-    return float((x * y).sum() / scale) if scale > _EPSILON else float("nan")
+    return correlation(x, y, still=float("nan"))
 
 
 def acceleration(landmarks: Float[np.ndarray, "t 68 2"]) -> float:

@@ -15,7 +15,7 @@ from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import FaceDetector
-from talkinghead.face.gaps import fill_gaps
+from talkinghead.face.frames import fill_gaps
 from talkinghead.face.landmarks import mouth_opening
 from talkinghead.face.track import FaceTrack, track_faces
 from talkinghead.media.audio import read_sound

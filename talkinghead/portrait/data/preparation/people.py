@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from talkinghead.face.frames import evenly_spread
 from talkinghead.portrait.data.preparation.cropping import read_part
 from talkinghead.portrait.data.shards import Track
 from talkinghead.weights.shipped import dlib_model
@@ -47,7 +48,7 @@ def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
     """The length of a track, and the mean face descriptor of a few frames spread over it."""
     import dlib
 
-    chosen = np.unique(np.linspace(0, len(track) - 1, FRAMES).round().astype(int))
+    chosen = evenly_spread(len(track), FRAMES)
     whole = dlib.rectangle(0, 0, track.side - 1, track.side - 1)
     descriptors = []
     for frame, landmarks in zip(track.frames(chosen.tolist()), track.landmarks[chosen], strict=True):
