@@ -10,7 +10,6 @@ from jaxtyping import Float
 from talkinghead.face.frames import correlation
 from talkinghead.rig.rig import Rig
 from talkinghead.speech.model import KarrasModel
-from talkinghead.speech.speech_synthesis import Phoneme
 
 BILABIALS = frozenset("pbm")
 VOWELS = frozenset("aeiouyɑɐæʌɒɔəɚɜɝɛɪʊʉɨøœɵɘɤɯɶ")
@@ -18,6 +17,18 @@ _MARKS = "ˈˌː"
 
 SWEEP = 0.1
 """Seconds that one mouth is shifted against another to find how far apart their timing is."""
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """A sound of speech and when it begins."""
+
+    symbol: str
+    """In the International Phonetic Alphabet; empty in pauses."""
+    start: float
+    """Seconds from the beginning."""
+    end: float
+    """Seconds: where the next one begins."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from talkinghead.face.frames import evenly_spread
 from talkinghead.portrait.data.preparation.cropping import read_part
 from talkinghead.portrait.data.shards import Track
-from talkinghead.weights.shipped import dlib_model
+from talkinghead.weights.shipped import FACE_MODEL, dlib_model
 
 SAME_PERSON = 0.6
 """Distance of dlib's face descriptors under which two tracks of a clip show one person: dlib's own threshold."""
@@ -63,4 +63,4 @@ def _network() -> Any:
     """dlib's face network, read once in a process. (`face.identity` has it in torch, which workers do without.)"""
     import dlib
 
-    return dlib.face_recognition_model_v1(str(dlib_model("dlib_face_recognition_resnet_model_v1.dat")))
+    return dlib.face_recognition_model_v1(str(dlib_model(FACE_MODEL)))
