@@ -15,7 +15,7 @@ from talkinghead.portrait.evaluation.records import Record
 
 HIGHER, LOWER = 1, -1
 MEASURES = {
-    "ssim": (HIGHER, "structural similarity, 11x11 gaussian window, range 0..255, RGB"),
+    "ssim": (HIGHER, "structural similarity, 11x11 gaussian window, values -1..1, RGB"),
     "psnr": (HIGHER, "dB over RGB"),
     "l1": (LOWER, "mean absolute difference, fraction of the range"),
     CSIM: (HIGHER, "cosine of dlib face embeddings around the mean of the training people; result against true frame"),

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.hub import get_dir
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from talkinghead.face.detection.detector import FaceDetector, box_around
 from talkinghead.face.frames import evenly_spread
@@ -163,20 +164,7 @@ def load_lpips(device: torch.device) -> nn.Module | None:
     """LPIPS with AlexNet, if the network's weights were downloaded to torch's cache; gives one value a frame."""
     if not (Path(get_dir()) / "checkpoints" / ALEXNET_WEIGHTS).is_file():
         return None
-    from torchmetrics.functional.image.lpips import _LPIPS
-
-    return _Flat(_LPIPS(pretrained=True, net="alex")).eval().to(device)
-
-
-class _Flat(nn.Module):
-    """One value a frame from a network that gives (n, 1, 1, 1)."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, result: Float[Tensor, "n 3 s s"], truth: Float[Tensor, "n 3 s s"]) -> Float[Tensor, " n"]:
-        return self.network(result, truth).flatten()
+    return LearnedPerceptualImagePatchSimilarity(net_type="alex", reduction="none").to(device)
 
 
 def load_inception(device: torch.device) -> nn.Module | None:

@@ -95,6 +95,7 @@ def test_lpips_is_measured_where_its_weights_are(empty_cache, person):
     assert network is not None
     assert network(frames, frames).tolist() == pytest.approx([0, 0, 0], abs=1e-6)
     assert network(frames, -frames).min() > 0
+    assert len(network(frames[:2], frames[:2])) == 2
 
 
 def test_inception_needs_package_and_weights(empty_cache, monkeypatch):
