@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dlib
 import numpy as np
 from jaxtyping import Float
 
@@ -46,8 +47,6 @@ def name_people(identity: str, parts: Sequence[Path]) -> list[str]:
 
 def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
     """The length of a track, and the mean face descriptor of a few frames spread over it."""
-    import dlib
-
     chosen = evenly_spread(len(track), FRAMES)
     whole = dlib.rectangle(0, 0, track.side - 1, track.side - 1)
     descriptors = []
@@ -61,6 +60,4 @@ def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
 @cache
 def _network() -> Any:
     """dlib's face network, read once in a process. (`face.identity` has it in torch, which workers do without.)"""
-    import dlib
-
     return dlib.face_recognition_model_v1(str(dlib_model(FACE_MODEL)))
