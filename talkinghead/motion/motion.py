@@ -82,8 +82,12 @@ class Motion:
         """
         if not 0 <= start < stop <= len(self):
             raise ValueError(f"frames {start} to {stop} of {len(self)}")
-        arrays = {name: array for name, array in self._arrays().items() if array is not None and name != "topology"}
-        return replace(self, **{name: array[start:stop] for name, array in arrays.items()})
+        frames: dict[str, Any] = {
+            name: array[start:stop]
+            for name, array in self._arrays().items()
+            if array is not None and name != "topology"
+        }
+        return replace(self, **frames)
 
     def window(self, frame: int) -> CropWindow:
         """Where the crop of one frame lies in `video`.
