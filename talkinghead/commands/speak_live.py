@@ -57,7 +57,7 @@ def speak_live(
     import numpy as np
 
     from talkinghead.speech.model import PhamModel
-    from talkinghead.speech.speaking.live import LiveFace, LiveSound
+    from talkinghead.speech.speaking.live import LiveFace, LiveSound, LiveStyle
     from talkinghead.speech.speaking.speaking_head import speaking_rig
 
     blocks = sound_blocks(voice, rate, round(rate * BLOCK_SECONDS))
@@ -67,7 +67,8 @@ def speak_live(
     if not isinstance(hearing, PhamModel):
         raise UserError(f"--live needs a pham model, and {model} is {hearing.kind}, which hears the future.")
     rig, shut = speaking_rig(mesh=mesh, identity=identity), None if blinks is None else blinks.tolist()
-    face = LiveFace(hearing, rig, rate=rate, fps=fps, still=still, seed=seed, strength=strength, pose=pose, blinks=shut)
+    style = LiveStyle(still, seed, strength, pose, shut)
+    face = LiveFace(hearing, rig, rate=rate, fps=fps, style=style)
     paint = painter(avatar, rig, size=size, device=device)
     sound = LiveSound(rate)
     late: list[float] = []

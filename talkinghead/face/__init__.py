@@ -2,7 +2,7 @@
 
 * crop: Square crops around a face, and landmarks carried into them and back.
 * draw: Landmarks drawn as coloured lines: the picture that the networks see.
-* gaps: Frames of a track in which no face was seen.
+* frames: Frames in time: some of many, values between them, two curves compared, and those in which no face was seen.
 * identity: Identity: a face network in torch that works without a download, aligned face chips, and their similarity.
 * landmarks: The iBUG 68-point landmark scheme: groups, mirror order and simple measures.
 * retarget: One person's landmarks moved as another's: pose and expression are carried over, the face's proportions are

@@ -113,9 +113,3 @@ def to_crop(landmarks_px: Float[np.ndarray, "*n 2"], window: CropWindow) -> Floa
     """Image pixels -> fractions of the crop's side."""
     corner = np.array([window.x, window.y]) - window.side / 2
     return (landmarks_px - corner) / window.side
-
-
-def to_image(fractions: Float[np.ndarray, "*n 2"], window: CropWindow) -> Float[np.ndarray, "*n 2"]:
-    """Fractions of the crop's side -> image pixels: the inverse of `to_crop`."""
-    corner = np.array([window.x, window.y]) - window.side / 2
-    return fractions * window.side + corner

@@ -61,11 +61,6 @@ def draw_landmarks(landmarks: Float[np.ndarray, "68 2"], size: int) -> UInt8[np.
     return canvas
 
 
-def landmark_tensor(landmarks: Float[np.ndarray, "68 2"], size: int) -> Float[Tensor, "3 {size} {size}"]:
-    """The landmark image as the networks take it, in -1..1 (black is -1)."""
-    return frame_to_tensor(draw_landmarks(landmarks, size))
-
-
 def draw_many(landmarks: Float[np.ndarray, "t 68 2"], size: int) -> Float[Tensor, "t 3 {size} {size}"]:
     """Landmark images of many frames, in -1..1."""
     return frame_to_tensor(np.stack([draw_landmarks(one, size) for one in landmarks]))

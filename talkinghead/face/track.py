@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.face.detection.detector import Box, Face, FaceDetector, box_around, fit_detected, to_grey
-from talkinghead.face.gaps import hold_gaps
+from talkinghead.face.frames import hold_gaps
 
 Frame = UInt8[np.ndarray, "h w *c"]
 TimedFrames = Iterable[tuple[float, UInt8[np.ndarray, "h w *c"]]]

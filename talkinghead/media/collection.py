@@ -1,10 +1,10 @@
 """A folder of videos: which files are videos, and whom they show."""
 
-import csv
 import re
 from pathlib import Path
 
 from talkinghead.errors import UserError
+from talkinghead.media.files import read_table
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp")
@@ -23,20 +23,16 @@ def identity_of(video: str) -> str:
     return voxceleb[-1] if voxceleb else folders[0] if folders else Path(video).stem
 
 
-def read_identities(path: Path) -> dict[str, str]:
-    """Video -> identity from a CSV with a header.
+def read_listing(path: Path) -> list[tuple[str, str, dict[str, str]]]:
+    """A CSV of videos: each one's path, whom it shows, and its whole row.
 
     Raises:
-        UserError: if it cannot be read or has no such columns.
+        UserError: if it cannot be read or has no column for either.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: the list of identities cannot be read ({error}).") from error
+    rows = read_table(path, "the list of videos")
     columns = list(rows[0]) if rows else []
     video = next((name for name in PATH_COLUMNS if name in columns), None)
-    identity = next((name for name in IDENTITY_COLUMNS if name in columns), None)
-    if video is None or identity is None:
-        raise UserError(f"{path}: columns path and identity are needed, it has {', '.join(columns) or 'none'}.")
-    return {Path(row[video]).as_posix(): row[identity] for row in rows}
+    person = next((name for name in IDENTITY_COLUMNS if name in columns), None)
+    if video is None or person is None:
+        raise UserError(f"{path}: columns path and person are needed, it has {', '.join(columns) or 'none'}.")
+    return [(Path(row[video]).as_posix(), row[person], row) for row in rows]

@@ -1,9 +1,11 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and tables read."""
 
+import csv
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from uuid import uuid4
 
@@ -58,3 +60,23 @@ def refuse_existing(path: Path, *, overwrite: bool, file: bool = False) -> None:
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{path}: nothing can be written into {there}; choose another output.")
+
+
+def read_table(path: Path, what: str) -> list[dict[str, str]]:
+    """The rows of a CSV under its header: column -> text, "" where a row is short. Empty lines are left out.
+
+    Args:
+        path: UTF-8, with or without a byte-order mark.
+        what: what it should be, for the message.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: {what} cannot be read ({error}); save it as CSV in UTF-8.") from error
+    return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in rows]

@@ -99,14 +99,6 @@ def frame_to_tensor(frame: UInt8[np.ndarray, "*n h w 3"]) -> "torch.Tensor":
     return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, -3).float().div_(127.5).sub_(1)
 
 
-def tensor_to_frame(tensor: "torch.Tensor") -> UInt8[np.ndarray, "h w 3"]:
-    """The inverse of `frame_to_tensor`; values outside -1..1 are clamped."""
-    import torch
-
-    scaled = tensor.detach().float().add(1).mul(127.5).round().clamp(0, 255)
-    return np.ascontiguousarray(scaled.to(torch.uint8).permute(1, 2, 0).cpu().numpy())
-
-
 def sheet(
     rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ 3"]]],
     *,

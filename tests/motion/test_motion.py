@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from talkinghead.errors import UserError
-from talkinghead.face.crop import to_crop, to_image, window_for
+from talkinghead.face.crop import to_crop, window_for
 from talkinghead.face.landmarks import interocular
 from talkinghead.face.retarget import retarget
 from talkinghead.media.video import VideoWriter
@@ -96,7 +96,7 @@ def rewritten(
     content = {**load_file(path), **(arrays or {})}
     facts = {"version": 1, "fps": "25", "blendshape_names": ["a", "b"], "sound": None, "video": None, **(about or {})}
     header = {
-        "format": "talkinghead.motion.motion",
+        "format": "talkinghead.motion",
         "motion": json.dumps({k: v for k, v in facts.items() if v != "gone"}),
     }
     save_file({k: v for k, v in content.items() if v is not None}, path, metadata={**header, **(metadata or {})})
@@ -169,6 +169,17 @@ def test_a_motion_that_makes_no_sense_is_refused(broken: dict, says: str):
         Motion(**parts)
 
 
+def test_a_cut_is_the_frames_between():
+    motion = make_motion(6, full=True)
+    part = motion.cut(2, 5)
+    assert len(part) == 3 and part.fps == motion.fps
+    assert np.array_equal(part.landmarks, motion.landmarks[2:5]) and np.array_equal(part.pose, motion.pose[2:5])
+    assert np.array_equal(part.vertices, motion.vertices[2:5]) and np.array_equal(part.topology, motion.topology)
+    for start, stop in ((5, 5), (-1, 3), (0, len(motion) + 1)):
+        with pytest.raises(ValueError, match=f"of {len(motion)}"):
+            motion.cut(start, stop)
+
+
 def test_a_video_becomes_a_motion_of_its_rate_and_length(tmp_path: Path):
     path, done = tmp_path / "clip.mp4", []
     truth = write_clip(path, 3, frames=14, fps=Fraction(30000, 1001), size=320)
@@ -177,8 +188,10 @@ def test_a_video_becomes_a_motion_of_its_rate_and_length(tmp_path: Path):
     assert motion.sound == path and motion.video == path
     assert done[-1] == (14, 14)
     assert (motion.confidence > 0).any()
-    pixels = np.array([to_image(motion.landmarks[i], motion.window(i)) for i in range(14)])
-    error = np.linalg.norm(pixels - (truth * 320 - 0.5), axis=-1).mean() / 320
+    windows = [motion.window(i) for i in range(14)]
+    true = np.array([to_crop(points * 320 - 0.5, window) for points, window in zip(truth, windows, strict=True)])
+    sides = np.array([window.side for window in windows])
+    error = (np.linalg.norm(motion.landmarks - true, axis=-1).mean(1) * sides).mean() / 320
     assert error < 0.04  # of the picture's side: where the face is, if not where each drawn line is
 
 

@@ -15,7 +15,6 @@ from talkinghead.speech.features import (
     karras_features,
     pham_features,
     resample,
-    voca_features,
     windows_at,
 )
 
@@ -119,14 +118,6 @@ def test_scores_are_interpolated_linearly_from_50_to_60():
     scores = np.arange(50, dtype=np.float32)[:, None]
     now = windows_at(scores, frame_times(60, Fraction(60)))[:, 8, 0]
     np.testing.assert_allclose(now[:58], np.arange(58) * 50 / 60, rtol=1e-5)
-
-
-def test_voca_features_read_precomputed_rows(tmp_path):
-    rows = np.random.default_rng(0).normal(size=(100, 29)).astype(np.float32)
-    np.save(tmp_path / "deepspeech.npy", rows)
-    heard = voca_features(np.zeros(32000, np.float32), 2.0, backend=tmp_path / "deepspeech.npy")
-    assert heard.shape == (120, 16, 29)
-    np.testing.assert_allclose(heard[60, 8], rows[50], rtol=1e-5)
 
 
 def test_sizes_are_the_papers():

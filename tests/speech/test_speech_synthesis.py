@@ -18,17 +18,6 @@ needs_espeak = pytest.mark.skipif(module._library() is None, reason="the library
 
 
 @needs_espeak
-def test_espeak_tells_the_time_of_each_phoneme():
-    said = speak_text("Papa bought a map.")
-    seconds = len(said.waveform) / said.sample_rate
-    assert 0.8 < seconds < 3 and 0.05 < np.abs(said.waveform).max() <= 1
-    symbols = [phoneme.symbol.strip("ˈˌː") for phoneme in said.phonemes]
-    assert symbols[0] == "p" and symbols.count("p") == 3 and "m" in symbols
-    starts = [phoneme.start for phoneme in said.phonemes]
-    assert starts == sorted(starts) and all(one.start <= one.end <= seconds + 1e-6 for one in said.phonemes)
-
-
-@needs_espeak
 def test_slower_speech_takes_longer_and_a_second_text_is_not_mixed_with_the_first():
     first, slow, again = (speak_text("Hello there.", words_a_minute=rate) for rate in (200, 100, 200))
     assert len(slow.waveform) > 1.3 * len(first.waveform)
@@ -48,7 +37,7 @@ def test_what_espeak_cannot_do_is_named(options, says):
 def test_any_command_may_speak():
     for command in (f"{PYTHON} {{output}}", f"{PYTHON} {{output}} {{text}}"):
         said = speak_text("ten chars.", command=command)
-        assert said.sample_rate == 8000 and len(said.waveform) == 1000 and not said.phonemes
+        assert said.sample_rate == 8000 and len(said.waveform) == 1000
         assert np.allclose(said.waveform, 8000 / 32768, atol=1e-3)
 
 

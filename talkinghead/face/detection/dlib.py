@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from talkinghead.face.detection.detector import PATCH, PATCH_MARGIN, Box, Face, fit_detected, to_grey, upright_patch
-from talkinghead.weights.shipped import dlib_model
+from talkinghead.weights.shipped import SHAPE_MODEL, dlib_model
 
 SMALLEST_HOG_FACE = 80
 """Side of dlib's detection window: a smaller face is found only in an enlarged picture."""
@@ -45,7 +45,7 @@ class DlibDetector:
 
         self.threshold = threshold
         self._boxes = dlib.get_frontal_face_detector()
-        self._shape = dlib.shape_predictor(str(dlib_model("shape_predictor_68_face_landmarks.dat")))
+        self._shape = dlib.shape_predictor(str(dlib_model(SHAPE_MODEL)))
         self._rectangles = [_patch_rectangle(*jitter) for jitter in JITTERS]
 
     def detect(self, frame: UInt8[np.ndarray, "h w *c"], *, min_face: float = 64) -> list[Face]:

@@ -9,13 +9,14 @@ References:
 """
 
 import csv
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from talkinghead.errors import UserError
-from talkinghead.media.files import atomic_path
+from talkinghead.media.files import atomic_path, read_table
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.arkit import ARKIT_NAMES, canonical, to_arkit, to_rig
@@ -58,27 +59,17 @@ def read_arkit_csv(path: Path, *, fps: Fraction | None = None) -> Motion:
     Raises:
         UserError: if it cannot be read, has no row, no column of a known expression, or a value that is no number.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise UserError(f"{path}: it cannot be read ({error.strerror}); give an ARKit CSV.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: it cannot be read ({error}); give an ARKit CSV.") from error
-    if len(rows) < 2:
+    rows = read_table(path, "the ARKit CSV")
+    if not rows:
         raise UserError(f"{path}: there is no frame in it; an ARKit CSV has a header and a row a frame.")
-    header, body = rows[0], rows[1:]
-    known = [column for column, name in enumerate(header) if canonical(name)]
+    header = list(rows[0])
+    known = [name for name in header if canonical(name)]
     if not known:
         raise UserError(f"{path}: no column is an ARKit expression; the first are {', '.join(header[:4])}.")
-    weights = _numbers(path, body, known)
-    rig = default_rig()
-    pose = None
-    if all(name in header for name in HEAD):
-        pose = _numbers(path, body, [header.index(name) for name in HEAD])
-    rate = fps or _rate([row[header.index("Timecode")] for row in body] if "Timecode" in header else [])
-    found = to_rig(np.clip(weights, 0, 1), [header[column] for column in known])
-    return motion_of_weights(found, rate, rig, pose=pose)
+    weights = _numbers(path, rows, known)
+    pose = _numbers(path, rows, HEAD) if all(name in header for name in HEAD) else None
+    rate = fps or _rate([row["Timecode"] for row in rows] if "Timecode" in header else [])
+    return motion_of_weights(to_rig(np.clip(weights, 0, 1), known), rate, default_rig(), pose=pose)
 
 
 def timecode(frame: int, fps: Fraction) -> str:
@@ -87,10 +78,10 @@ def timecode(frame: int, fps: Fraction) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{float(rest * fps):06.3f}"
 
 
-def _numbers(path: Path, rows: list[list[str]], columns: list[int]) -> np.ndarray:
+def _numbers(path: Path, rows: list[dict[str, str]], columns: Sequence[str]) -> np.ndarray:
     try:
         values = np.array([[float(row[column]) for column in columns] for row in rows], np.float32)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: a frame lacks a number ({error}).") from error
     if not np.isfinite(values).all():
         raise UserError(f"{path}: a number in it is not finite.")

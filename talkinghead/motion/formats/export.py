@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from talkinghead.errors import UserError
+from talkinghead.face.frames import evenly_spread
 from talkinghead.media.audio import read_sound
 from talkinghead.media.files import atomic_path, refuse_existing
 from talkinghead.motion.formats.arkit_csv import write_arkit_csv
@@ -118,7 +119,7 @@ def _at_rest(
     in `most` of its frames (mean)."""
     if motion.vertices is None or motion.vertices.shape[1:] != rig.neutral.shape:
         return rig.neutral
-    some = np.unique(np.linspace(0, len(motion) - 1, most).round().astype(int))
+    some = evenly_spread(len(motion), most)
     return np.asarray(rig.neutral + (motion.vertices[some] - rig.vertices(weights[some])).mean(0), np.float32)
 
 

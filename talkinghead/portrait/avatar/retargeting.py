@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from talkinghead.errors import UserError
-from talkinghead.face.gaps import Missing, fill_gaps
+from talkinghead.face.frames import Missing, fill_gaps
 from talkinghead.face.retarget import retarget
 from talkinghead.face.smooth import one_euro
 from talkinghead.motion.motion import Motion

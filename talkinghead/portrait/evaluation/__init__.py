@@ -1,7 +1,6 @@
 """The paper's protocol on people unseen in training, beside baselines.
 
-* aggregate: From records to numbers: means over people, the far third, movement, driving by others, and the bars to
-  clear.
+* aggregate: From records to numbers: means over people, the far third, movement, driving by others.
 * all_videos: All videos of an evaluation, each at every T: resumable, because what was measured stays in the output
   folder.
 * measures: What looks at results: a detector, the face network, and LPIPS and Inception where their weights are on this

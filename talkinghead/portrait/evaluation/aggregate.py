@@ -1,11 +1,9 @@
-"""From records to numbers: means over people, the far third, movement, driving by others, and the bars to clear.
+"""From records to numbers: means over people, the far third, movement, driving by others.
 
 A mean is taken over the frames of a video, then over the videos of a person, then over people: nobody counts twice.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool
@@ -17,7 +15,7 @@ from talkinghead.portrait.evaluation.records import Record
 
 HIGHER, LOWER = 1, -1
 MEASURES = {
-    "ssim": (HIGHER, "structural similarity, 11x11 gaussian window, range 0..255, RGB"),
+    "ssim": (HIGHER, "structural similarity, 11x11 gaussian window, values -1..1, RGB"),
     "psnr": (HIGHER, "dB over RGB"),
     "l1": (LOWER, "mean absolute difference, fraction of the range"),
     CSIM: (HIGHER, "cosine of dlib face embeddings around the mean of the training people; result against true frame"),
@@ -34,9 +32,6 @@ MEASURES = {
 }
 CONFIRMED = 0.1
 """Landmark error of the true frame up to which its landmarks can judge: beyond, they or the detector are wrong."""
-
-STAYS = 0.005
-"""Share of its value by which a measure may worsen and still count as staying."""
 
 Row = dict[str, float]
 
@@ -144,82 +139,3 @@ def cross_driving(records: Sequence[Record], method: str) -> Row:
         "acceleration_ratio": float(shake[:, 0].sum() / shake[:, 1].sum()) if len(shake) else float("nan"),
         **correlation,
     }
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Something a good head clears."""
-
-    says: str
-    value: float
-    bound: float
-    """The value must be at least (or at most) this."""
-    at_least: bool
-
-    @property
-    def cleared(self) -> bool:
-        """Whether it is; nan never is."""
-        return self.value >= self.bound if self.at_least else self.value <= self.bound
-
-
-def bars(
-    means: dict[int, dict[str, Row]], far: dict[int, dict[str, Row]], moves: dict[str, Row], crossed: Row, method: str
-) -> list[Bar]:
-    """What one method must reach: better than both baselines and with more photos, alive, itself when others drive.
-
-    Args:
-        means: T -> method -> measures.
-        far: the same for the far third.
-        moves: T as text -> correlations of the method.
-        crossed: driving by others.
-        method: which is held to them.
-    """
-    found = []
-    for title, table in (("", means), (", far third", far)):
-        for shots, rows in table.items():
-            if method in rows:
-                found += against_baselines(rows, method, f"T={shots}{title}: ", alone=shots == 1)
-    found += more_is_better(means, method)
-    for count, correlation in moves.items():
-        found.append(Bar(f"T={count}: mouth opening follows the driver", correlation["mouth"], 0.9, True))
-        found.append(Bar(f"T={count}: eye opening follows the driver", correlation["eyes"], 0.7, True))
-    if crossed:
-        found.append(Bar("driven by others, CSIM to the own photos falls by", crossed["csim_drop"], 0.1, False))
-        found.append(Bar("driven by others, acceleration over the driver's", crossed["acceleration_ratio"], 1.2, False))
-    return found
-
-
-def against_baselines(rows: dict[str, Row], method: str, where: str, *, alone: bool) -> list[Bar]:
-    """Against the copied and the warped photo; `alone`: made from a single photo, which asks for less."""
-    own, copied, warped = rows[method], rows["copy"], rows["warp"]
-    if alone:
-        return [
-            Bar(f"{where}landmark error below the copy's", own["landmark_error"], copied["landmark_error"], False),
-            Bar(f"{where}{PERCEPTUAL} below the warp's", own[PERCEPTUAL], warped[PERCEPTUAL], False),
-            Bar(f"{where}{CSIM} within 0.05 of the warp's", own[CSIM], warped[CSIM] - 0.05, True),
-        ]
-    return [
-        Bar(f"{where}ssim above both", own["ssim"], max(copied["ssim"], warped["ssim"]), True),
-        Bar(f"{where}{PERCEPTUAL} below both", own[PERCEPTUAL], min(copied[PERCEPTUAL], warped[PERCEPTUAL]), False),
-        Bar(f"{where}{CSIM} above both", own[CSIM], max(copied[CSIM], warped[CSIM]), True),
-        Bar(f"{where}landmark error below the copy's", own["landmark_error"], copied["landmark_error"], False),
-        Bar(
-            f"{where}landmark error within 10 % of the warp's",
-            own["landmark_error"],
-            1.1 * warped["landmark_error"],
-            False,
-        ),
-    ]
-
-
-def more_is_better(means: dict[int, dict[str, Row]], method: str) -> list[Bar]:
-    """Each measure improves or stays from each T to the next."""
-    found = []
-    counts = [shots for shots in means if method in means[shots]]
-    for fewer, more in pairwise(counts):
-        for name, before in means[fewer][method].items():
-            sign = MEASURES[name][0]
-            bound = before - sign * STAYS * abs(before)
-            says = f"{name} improves or stays from T={fewer} to {more}"
-            found.append(Bar(says, means[more][method][name], bound, sign == HIGHER))
-    return found

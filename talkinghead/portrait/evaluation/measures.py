@@ -5,8 +5,6 @@ what stands in for them has a name of its own.
 """
 
 import copy
-import logging
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +13,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.hub import get_dir
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from talkinghead.face.detection.detector import FaceDetector, box_around
-from talkinghead.face.identity import csim, embed_faces, face_centre, face_chips, face_network
+from talkinghead.face.identity import csim, face_centre, face_chips, face_network
 from talkinghead.face.track import overlap
-from talkinghead.portrait.data.shards import Track
 from talkinghead.portrait.evaluation.metrics import feature_distance, l1, landmark_error, psnr, ssim
 
 CSIM, PERCEPTUAL, FRECHET = "csim_dlib_centred", "perceptual_dlib", "frechet_dlib"
@@ -39,8 +37,6 @@ SAME_FACE = 0.2
 
 Scores = dict[str, np.ndarray]
 """Name -> one value a frame; `embedding`, `inception` and `landmarks` hold more than one."""
-
-_log = logging.getLogger(__name__)
 
 
 class Judges:
@@ -162,20 +158,7 @@ def load_lpips(device: torch.device) -> nn.Module | None:
     """LPIPS with AlexNet, if the network's weights were downloaded to torch's cache; gives one value a frame."""
     if not (Path(get_dir()) / "checkpoints" / ALEXNET_WEIGHTS).is_file():
         return None
-    from torchmetrics.functional.image.lpips import _LPIPS
-
-    return _Flat(_LPIPS(pretrained=True, net="alex")).eval().to(device)
-
-
-class _Flat(nn.Module):
-    """One value a frame from a network that gives (n, 1, 1, 1)."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, result: Float[Tensor, "n 3 s s"], truth: Float[Tensor, "n 3 s s"]) -> Float[Tensor, " n"]:
-        return self.network(result, truth).flatten()
+    return LearnedPerceptualImagePatchSimilarity(net_type="alex", reduction="none").to(device)
 
 
 def load_inception(device: torch.device) -> nn.Module | None:
@@ -187,20 +170,3 @@ def load_inception(device: torch.device) -> nn.Module | None:
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
     return network.eval().to(device)
-
-
-@torch.inference_mode()
-def compute_face_centre(tracks: Iterable[Track], *, frames: int = 8) -> Float[Tensor, " 128"]:
-    """The mean over people of the mean embedding of a few frames of each of their tracks.
-
-    Args:
-        tracks: of people who are not evaluated.
-        frames: taken of each track, evenly spread.
-    """
-    people: dict[str, list[Tensor]] = {}
-    for track in tracks:
-        chosen = np.unique(np.linspace(0, len(track) - 1, frames).round().astype(int))
-        embedding = embed_faces(to_tensor(track.frames(chosen.tolist())), torch.from_numpy(track.landmarks[chosen]))
-        people.setdefault(track.identity, []).append(embedding.mean(0))
-    _log.info("the centre of %d people", len(people))
-    return torch.stack([torch.stack(means).mean(0) for means in people.values()]).mean(0)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from talkinghead.face.draw import draw_landmarks
+from talkinghead.face.frames import evenly_spread
 from talkinghead.media.image import resize, sheet
 from talkinghead.motion.motion import Motion
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
@@ -195,7 +196,7 @@ def results_sheet(
         more: rows to put below.
     """
     order = np.argsort(distance, kind="stable")
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, SHEET_ROWS).round().astype(int))]
+    chosen = order[evenly_spread(len(order), SHEET_ROWS)]
     size = frames["truth"].shape[1]
     shown = [name for name in METHODS if name in frames and name != "copy"]
     rows = []

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from talkinghead.errors import UserError
+from talkinghead.face.frames import evenly_spread
 
 FEWEST_TARGETS = 8
 """A video that leaves fewer held-out frames is left out."""
@@ -83,8 +84,7 @@ def split_frames(
     away = np.abs(times[others, None] - times[pool]).min(1, initial=np.inf) if len(others) else np.zeros(0)
     fresh = np.array([pictures is None or _is_new(pictures[index], pictures[pool]) for index in others], bool)
     free = others[(away >= protocol.gap) & fresh]
-    spread = np.linspace(0, max(len(free) - 1, 0), protocol.held_out).round().astype(int)
-    return Split(random.permutation(pool), free[np.unique(spread)[: len(free)]])
+    return Split(random.permutation(pool), free[evenly_spread(len(free), protocol.held_out)])
 
 
 def _is_new(picture: UInt8[np.ndarray, " n"], others: UInt8[np.ndarray, "k n"]) -> bool:

@@ -8,9 +8,7 @@ from typing import Any
 from talkinghead.portrait.evaluation.aggregate import (
     HIGHER,
     MEASURES,
-    Bar,
     Row,
-    bars,
     confirmed,
     cross_driving,
     movement,
@@ -49,7 +47,6 @@ def summarise(
     moves = {count: {method: movement(of, method) for method in methods} for count, of in by_shots.items()}
     ours = next((method for method in ("ft", "ff") if method in methods), None)
     crossed = cross_driving(records, ours) if ours else {}
-    own_moves = {str(count): of[ours] for count, of in moves.items()} if ours else {}
     return {
         "about": about,
         "protocol": asdict(protocol),
@@ -63,9 +60,6 @@ def summarise(
         "movement": moves,
         "driven_by_others": crossed,
         "people": {count: per_person(of, methods, names) for count, of in by_shots.items()},
-        "bars": [asdict(bar) | {"cleared": bar.cleared} for bar in bars(means, far, own_moves, crossed, ours)]
-        if ours
-        else [],
     }
 
 
@@ -132,12 +126,6 @@ def to_markdown(results: Results) -> str:
             "|---|---|",
         ]
         lines += [f"| {name} | {number(value)} |" for name, value in results["driven_by_others"].items()]
-    if results["bars"]:
-        lines += ["", "## Bars", "", "| | value | bound | cleared |", "|---|---|---|---|"]
-        for entry in results["bars"]:
-            bar = Bar(**{name: entry[name] for name in ("says", "value", "bound", "at_least")})
-            bound = f"{'≥' if bar.at_least else '≤'} {number(bar.bound)}"
-            lines.append(f"| {bar.says} | {number(bar.value)} | {bound} | {'yes' if bar.cleared else '**no**'} |")
     lines += ["", "## People", ""]
     for shots, people in results["people"].items():
         lines += [f"### T = {shots}", "", *people_table(people), ""]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from talkinghead.face.frames import evenly_spread, from_known
 from talkinghead.rig.fitting.evidence import learned
 from talkinghead.rig.fitting.person import FitSettings, PersonFit, fit_person, penalties_of
 from talkinghead.rig.fitting.solver import Penalties, Points, State, solve, start
@@ -87,7 +88,7 @@ def fit_motion(
     penalties = usual = _in_time(penalties_of(rig, settings), rig, settings, fps)
     frames, trust = landmarks[seen].astype(np.float64), np.clip(confidence[seen], 0.05, 1)[:, None].repeat(68, 1)
     solved = _solve_blocks(frames, trust, points, start(frames, points), penalties=usual, steps=settings.steps)
-    some = np.unique(np.linspace(0, len(seen) - 1, EVIDENCE_FRAMES).round().astype(int))
+    some = evenly_spread(len(seen), EVIDENCE_FRAMES)
     for _ in range(settings.passes):
         penalties = learned(frames[some], trust[some], points, solved.part(some), prior=usual)
         solved = _solve_blocks(frames, trust, points, solved, penalties=penalties, steps=MORE_STEPS)
@@ -138,12 +139,10 @@ def _bridged(state: State, seen: Int[np.ndarray, " s"], frames: int) -> State:
     if len(seen) == frames:
         return state
 
-    def bridge(values: np.ndarray) -> np.ndarray:
-        columns = values.reshape(len(seen), -1).T
-        return np.stack([np.interp(np.arange(frames), seen, column) for column in columns], 1)
-
-    angles = bridge(np.unwrap(pose_of_rotation(state.rotation), axis=0))
-    return State(rotation_matrix(angles), bridge(state.scale)[:, 0], bridge(state.shift), bridge(state.weights))
+    angles = np.unwrap(pose_of_rotation(state.rotation), axis=0)
+    arrays = (angles, state.scale, state.shift, state.weights)
+    angles, scale, shift, weights = (from_known(values, seen, np.arange(frames)) for values in arrays)
+    return State(rotation_matrix(angles), scale, shift, weights)
 
 
 def _error(state: State, points: Points, landmarks: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, " t"]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from talkinghead.face import landmarks as scheme
+from talkinghead.face.frames import evenly_spread
 from talkinghead.rig.fitting.evidence import learned
 from talkinghead.rig.fitting.solver import Penalties, Points, State, linearise, outline_trust, robust, solve, start
 from talkinghead.rig.rig import Rig
@@ -196,4 +197,4 @@ class _Shape:
 
 def _spread_out(landmarks: Float[np.ndarray, "t 68 2"], most: int) -> Float[np.ndarray, "f 68 2"]:
     """At most so many frames, evenly spread."""
-    return landmarks[np.unique(np.linspace(0, len(landmarks) - 1, most).round().astype(int))].astype(np.float64)
+    return landmarks[evenly_spread(len(landmarks), most)].astype(np.float64)

@@ -11,7 +11,6 @@ References:
     FACEGOOD-Audio2Face (MIT), https://github.com/FACEGOOD/FACEGOOD-Audio2Face.
 """
 
-import csv
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from jaxtyping import Float, Float32
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
+from talkinghead.media.files import read_table
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.rig.arkit import to_rig
 from talkinghead.rig.files.own import default_rig
@@ -153,11 +153,8 @@ def _names(path: Path, columns: int) -> list[str]:
 
 def _mapping(path: Path) -> dict[str, list[str]]:
     """ARKit's name -> columns, from a CSV whose first column is `arkit` and whose second lists columns."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: the table cannot be read ({error}).") from error
-    if not rows or len(rows[0]) < 2 or rows[0][0] != "arkit":
+    rows = read_table(path, "the table of columns")
+    first, *others = rows[0] if rows else [""]
+    if first != "arkit" or not others:
         raise UserError(f"{path}: a table with the columns arkit and columns is needed.")
-    return {row[0]: row[1].lower().split() for row in rows[1:] if len(row) > 1 and row[1].split()}
+    return {row["arkit"]: row[others[0]].lower().split() for row in rows if row[others[0]].split()}

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
+from talkinghead.face.frames import correlation
+
 SMOOTHING = 0.04
 """Seconds: standard deviation of the Gaussian over loudness and opening before they are compared."""
 
@@ -78,7 +80,7 @@ def check_mouth(
     if loud.std() < 1e-6 or mouth.std() < 1e-9:
         return None
     reach = min(round(SWEEP * float(fps)), len(opening) // 4)
-    scores = np.array([_correlation(loud, mouth, lag) for lag in range(-reach, reach + 1)])
+    scores = np.array([correlation(loud, mouth, lag=lag) for lag in range(-reach, reach + 1)])
     best = int(scores.argmax())
     low, high = np.percentile(opening, [5, 95])
     return MouthCheck(
@@ -87,14 +89,6 @@ def check_mouth(
         lag_seconds=float((best - reach + _peak(scores, best)) / float(fps)),
         opening_range=float(high - low),
     )
-
-
-def _correlation(loud: Float[np.ndarray, " t"], mouth: Float[np.ndarray, " t"], lag: int) -> float:
-    """Of the loudness with the mouth `lag` frames later."""
-    count = len(loud) - abs(lag)
-    a, b = loud[max(-lag, 0) :][:count], mouth[max(lag, 0) :][:count]
-    a, b = a - a.mean(), b - b.mean()
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
 
 
 def _peak(scores: Float[np.ndarray, " l"], best: int) -> float:

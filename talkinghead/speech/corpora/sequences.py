@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float32, Int
 
 from talkinghead.errors import UserError
+from talkinghead.face.frames import between
 from talkinghead.media.files import atomic_path
 from talkinghead.rig.arkit import RIG_NAMES, to_rig
 from talkinghead.rig.files.own import default_rig
@@ -81,7 +82,7 @@ class Track:
     def offsets(self, times: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "n v 3"]:
         """Vertices less the template, metres, between frames by linear interpolation."""
         if self.vertices is not None:
-            return at_times(self.vertices, times, self.fps)
+            return between(self.vertices, np.asarray(times) * float(self.fps))
         assert self.face.basis is not None
         return (self.weights_at(times) @ self.face.basis).reshape(len(times), -1, 3)
 
@@ -93,7 +94,7 @@ class Track:
         """
         if self.weights is None:
             raise UserError(f"{self.sequence.name} has meshes but no blendshapes, which Pham's model learns.")
-        return at_times(self.weights, times, self.fps)
+        return between(self.weights, np.asarray(times) * float(self.fps))
 
     @cached_property
     def autocorrelation(self) -> Float32[np.ndarray, "m 32"]:
@@ -166,17 +167,6 @@ def read_track(sequence: Sequence, corpus: SpeechCorpus) -> Track:
     confidence = motion.confidence if motion.confidence.any() else np.ones_like(motion.confidence)
     taught = corpus.kind == "sounds"
     return Track(sequence, face, weights, vertices, motion.pose, motion.fps, confidence, cache, taught)
-
-
-def at_times(
-    values: Float32[np.ndarray, "t *c"], times: Float[np.ndarray, " n"], fps: Fraction
-) -> Float32[np.ndarray, "n *c"]:
-    """Values of frames at times, seconds, by linear interpolation; the first and the last go on for ever."""
-    place = np.clip(np.asarray(times) * float(fps), 0, len(values) - 1)
-    below = np.minimum(place.astype(np.int64), max(len(values) - 2, 0))
-    share = (place - below).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
-    above = np.minimum(below + 1, len(values) - 1)
-    return (values[below] * (1 - share) + values[above] * share).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def sample_offsets(tracks: list[Track], count: int, seed: int = 0) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """Videos of people who talk -> takes: the face of the speaker followed, the rig fitted to it, the sound cut to it."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,11 +14,11 @@ from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import FaceDetector
-from talkinghead.face.gaps import fill_gaps
+from talkinghead.face.frames import fill_gaps
 from talkinghead.face.landmarks import mouth_opening
 from talkinghead.face.track import FaceTrack, track_faces
 from talkinghead.media.audio import read_sound
-from talkinghead.media.collection import IDENTITY_COLUMNS, VIDEO_SUFFIXES, identity_of
+from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
 from talkinghead.media.video import probe, read_frames
 from talkinghead.motion.motion import TRACKED_SIDE, Motion
 from talkinghead.motion.rig_tracking import inspect_fit, track_rig
@@ -219,7 +218,7 @@ def find_talking_videos(folder: Path, track: VideoTracker, *, listing: Path | No
     folder = Path(folder)
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     videos = {name: path for name, path in paths.items() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()}
-    known = {name: by_folder(name) for name in videos} if listing is None else read_listing(listing)
+    known = {name: by_folder(name) for name in videos} if listing is None else listed(listing)
     missing = [name for name in known if name not in videos]
     if missing:
         raise UserError(f"{listing}: {missing[0]} is not in {folder}; its paths start in that folder.")
@@ -248,34 +247,25 @@ def by_folder(video: str) -> Listed:
     return Listed(identity_of(rest if split else video), split)
 
 
-def read_listing(path: Path) -> dict[str, Listed]:
+def listed(path: Path) -> dict[str, Listed]:
     """Video -> what a CSV says of it; those who do not talk, or have no sound, are left out.
 
     Raises:
         UserError: if it cannot be read, lacks a column, or names an unknown split.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: the list of videos cannot be read ({error}).") from error
-    columns = list(rows[0]) if rows else []
-    person = next((name for name in IDENTITY_COLUMNS if name in columns), None)
-    if person is None or "path" not in columns:
-        raise UserError(f"{path}: columns path and person are needed, it has {', '.join(columns) or 'none'}.")
-    listed = {}
-    for row in rows:
+    found = {}
+    for video, person, row in read_listing(path):
         if any(row.get(name, "").strip().lower() in SILENT_WORDS for name in ("talking", "audio")):
             continue
         split = row.get("split", "").strip().lower()
         if split and split not in SPLIT_NAMES:
-            raise UserError(f"{path}: {row['path']} is in the split {split!r}; give train, val or test.")
+            raise UserError(f"{path}: {video} is in the split {split!r}; give train, val or test.")
         try:
             delay = float(row.get("delay") or 0)
         except ValueError:
-            raise UserError(f"{path}: {row['path']} has the delay {row['delay']!r}; give seconds.") from None
-        listed[Path(row["path"]).as_posix()] = Listed(row[person], SPLIT_NAMES.get(split), delay)
-    return listed
+            raise UserError(f"{path}: {video} has the delay {row['delay']!r}; give seconds.") from None
+        found[video] = Listed(person, SPLIT_NAMES.get(split), delay)
+    return found
 
 
 def _default_splits(known: dict[str, Listed]) -> dict[str, str]:

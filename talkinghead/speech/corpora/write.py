@@ -20,7 +20,6 @@ from talkinghead.errors import UserError
 from talkinghead.face.landmarks import mouth_opening
 from talkinghead.media.files import atomic_path
 from talkinghead.motion.motion import Motion
-from talkinghead.motion.resample import cut
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
 from talkinghead.speech.corpora.mouth_check import check_mouth, is_silent
@@ -124,7 +123,7 @@ def _fitted(take: Take) -> Take:
     fps = take.motion.fps
     frames = min(len(take.motion), math.ceil(len(take.waveform) / take.sample_rate * fps))
     samples = math.ceil(frames / fps * take.sample_rate)
-    motion = cut(take.motion, 0, frames) if 0 < frames < len(take.motion) else take.motion
+    motion = take.motion.cut(0, frames) if 0 < frames < len(take.motion) else take.motion
     return replace(take, motion=motion, waveform=take.waveform[:samples])
 
 

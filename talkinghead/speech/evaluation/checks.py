@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float
 
+from talkinghead.face.frames import correlation
 from talkinghead.rig.rig import Rig
 from talkinghead.speech.model import KarrasModel
-from talkinghead.speech.speech_synthesis import Phoneme
 
 BILABIALS = frozenset("pbm")
 VOWELS = frozenset("aeiouyɑɐæʌɒɔəɚɜɝɛɪʊʉɨøœɵɘɤɯɶ")
@@ -17,6 +17,18 @@ _MARKS = "ˈˌː"
 
 SWEEP = 0.1
 """Seconds that one mouth is shifted against another to find how far apart their timing is."""
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """A sound of speech and when it begins."""
+
+    symbol: str
+    """In the International Phonetic Alphabet; empty in pauses."""
+    start: float
+    """Seconds from the beginning."""
+    end: float
+    """Seconds: where the next one begins."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ def compare_emotions(
     away = np.linalg.norm(first - second, axis=-1).mean(0)
     speeds = [np.diff(rig.mouth_opening(one)) for one in (first, second)]
     reach = round(SWEEP * float(fps))
-    scores = [_shifted(speeds[0], speeds[1], lag) for lag in range(-reach, reach + 1)]
+    scores = [correlation(speeds[0], speeds[1], lag=lag) for lag in range(-reach, reach + 1)]
     best = int(np.argmax(scores))
     return EmotionEffect(
         float(away[rig.upper_face_vertices].mean()),
@@ -122,14 +134,6 @@ def emotion_effect(
     faces = [vertices for vertices in predictions if vertices is not None]
     effects = [astuple(compare_emotions(faces[0], other, rig, fps=fps)) for other in faces[1:]]
     return EmotionEffect(*np.mean(effects, 0).tolist()) if effects else None
-
-
-def _shifted(first: Float[np.ndarray, " t"], second: Float[np.ndarray, " t"], lag: int) -> float:
-    """Correlation of one with the other `lag` frames later."""
-    count = len(first) - abs(lag)
-    a, b = first[max(-lag, 0) :][:count], second[max(lag, 0) :][:count]
-    a, b = a - a.mean(), b - b.mean()
-    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-20))
 
 
 def _at(opening: Float[np.ndarray, " t"], frame: float) -> float:

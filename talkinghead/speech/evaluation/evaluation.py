@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from talkinghead.face.frames import correlation
 from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.rig import Rig
 from talkinghead.speech.corpora.sequences import Track
@@ -222,7 +223,7 @@ def _figures(predicted: np.ndarray, truth: np.ndarray, track: Track, rig: Rig) -
         "landmark_mm": 1e3 * landmark_error(predicted, truth, rig),
         "velocity": velocity_correlation(*openings),
         "spread": opening_spread(*openings),
-        "opening": float(np.corrcoef(*openings)[0, 1]) if min(one.std() for one in openings) > 1e-9 else 0.0,
+        "opening": correlation(*openings),
     }
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from talkinghead.face.frames import correlation
 from talkinghead.rig.rig import Rig
 
 Vertices = Float[np.ndarray, "t v 3"]
@@ -64,11 +65,7 @@ def rmse(predicted: Float[np.ndarray, "t ..."], truth: Float[np.ndarray, "t ..."
 
 def velocity_correlation(predicted: Float[np.ndarray, " t"], truth: Float[np.ndarray, " t"]) -> float:
     """Pearson correlation of the changes from frame to frame; 0 where one does not move."""
-    a, b = np.diff(predicted), np.diff(truth)
-    if len(a) < 2:
-        return 0.0
-    spread = a.std() * b.std()
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else 0.0
+    return correlation(np.diff(predicted), np.diff(truth)) if len(truth) > 2 else 0.0
 
 
 def landmark_error(predicted: Vertices, truth: Vertices, rig: Rig) -> float:

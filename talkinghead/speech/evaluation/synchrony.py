@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from talkinghead.errors import UserError
+from talkinghead.face.frames import correlation
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.recordings import Take
@@ -92,7 +93,7 @@ def synchrony(
         said = _syllables(rig.mouth_opening(motion_vertices(model.predict(waveform, rate, fps=Fraction(RATE)), rig)))
         late = round(LATE.get(model.kind, 0) * RATE)
         lags = range(-reach - late, reach + 1 - late)
-        curves.append([_correlation(said[:count], truth[: len(said)], lag) for lag in lags])
+        curves.append([correlation(said, truth, lag=lag) for lag in lags])
     curve = np.mean(curves, 0)
     best = int(curve.argmax())
     far = np.abs(np.arange(len(curve)) - best) > round(_NEIGHBOURS * RATE)
@@ -114,11 +115,3 @@ def _syllables(opening: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
     """What opens and shuts a few times a second."""
     opening = np.asarray(opening, np.float64)
     return gaussian_filter1d(opening, QUICK * RATE) - gaussian_filter1d(opening, SLOW * RATE)
-
-
-def _correlation(said: Float[np.ndarray, " t"], seen: Float[np.ndarray, " t"], lag: int) -> float:
-    """Of what is said with what is seen `lag` frames later."""
-    count = len(said) - abs(lag)
-    a, b = said[max(-lag, 0) :][:count], seen[max(lag, 0) :][:count]
-    a, b = a - a.mean(), b - b.mean()
-    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-20))

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter1d
 
+from talkinghead.face.frames import between, evenly_spread, from_known
 from talkinghead.face.landmarks import EYELID_PAIRS
 from talkinghead.face.retarget import hold, study
 from talkinghead.face.shape3d import estimate_pose, resting_face
@@ -111,7 +112,7 @@ def generate(
         raise ValueError(f"{len(loudness)} values of loudness for {frames} frames")
     times = (first + np.arange(frames)) / float(fps)
     loud = np.zeros(frames) if loudness is None else np.asarray(loudness, np.float64)
-    slow, quick = (_at(times, noise) for noise in _noise(seed))
+    slow, quick = (between(noise, times * _TICKS, wrap=True) for noise in _noise(seed))
     pose = SPREAD * (np.sqrt(1 - QUICK_SHARE) * slow + np.sqrt(QUICK_SHARE) * _liveliness(loud)[:, None] * quick)
     pose[:, 1] += NOD * (loud - 0.35) * (loud > 0)
     return HeadMotion((strength * pose).astype(np.float32), _blinks_at(times, seed).astype(np.float32))
@@ -184,7 +185,7 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
         raise ValueError("the reference never shows a face")
     landmarks = reference.landmarks[seen].astype(np.float64)
     person = study(landmarks)
-    face = resting_face(landmarks[np.unique(np.linspace(0, len(seen) - 1, 32).round().astype(int))])
+    face = resting_face(landmarks[evenly_spread(len(seen), 32)])
     turns = pose_of_rotation(_upright(estimate_pose(landmarks, face).rotation))
     turns = np.clip(turns - np.median(turns, 0), -_WIDE, _WIDE)
     points = hold(person, landmarks).points
@@ -197,7 +198,7 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
     times = np.arange(frames) / float(fps)
     if last > 0:
         times = last - np.abs(last - times % (2 * last))
-    pose = np.stack([np.interp(times, seen / own, column) for column in smooth.T], 1)
+    pose = from_known(smooth, seen / own, times)
     return HeadMotion(pose.astype(np.float32), np.interp(times, seen / own, blink).astype(np.float32))
 
 
@@ -230,13 +231,6 @@ def _blink_starts(seed: int) -> Float[np.ndarray, " n"]:
     gaps = mean * np.exp(random.normal(-(BLINK_SPREAD**2) / 2, BLINK_SPREAD, 4 * round(PERIOD / mean)))
     starts = np.cumsum(np.maximum(gaps, LEAST_BETWEEN_BLINKS))
     return starts[starts < PERIOD - LEAST_BETWEEN_BLINKS]
-
-
-def _at(times: Float[np.ndarray, " t"], noise: Float[np.ndarray, "p 3"]) -> Float[np.ndarray, "t 3"]:
-    place = times * _TICKS
-    below = np.floor(place).astype(int)
-    share = (place - below)[:, None]
-    return (1 - share) * noise[below % len(noise)] + share * noise[(below + 1) % len(noise)]
 
 
 def _blinks_at(times: Float[np.ndarray, " t"], seed: int) -> Float[np.ndarray, " t"]:

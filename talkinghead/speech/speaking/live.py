@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -29,6 +30,22 @@ LOUD_SECONDS = 10.0
 """How long a loud passage is remembered as the measure of loudness."""
 
 
+@dataclass(frozen=True, eq=False)
+class LiveStyle:
+    """How a head moves that speaks live."""
+
+    still: bool = False
+    """No head movement, no blinks."""
+    seed: int = 0
+    """Of the head movement."""
+    strength: float = 1.0
+    """Expressions are made this many times larger."""
+    pose: Float[np.ndarray, " 3"] | None = None
+    """Added to the head's: yaw, pitch, roll, radians."""
+    blinks: Sequence[float] | None = None
+    """Seconds from the start at which the lids begin to fall, in place of those that are made up."""
+
+
 class LiveFace:
     """Sound in, motion out; keeps what it needs between calls."""
 
@@ -39,11 +56,7 @@ class LiveFace:
         *,
         rate: int,
         fps: Fraction = Fraction(30),
-        still: bool = False,
-        seed: int = 0,
-        strength: float = 1.0,
-        pose: Float[np.ndarray, " 3"] | None = None,
-        blinks: Sequence[float] | None = None,
+        style: LiveStyle | None = None,
     ) -> None:
         """Start with silence behind.
 
@@ -52,14 +65,9 @@ class LiveFace:
             rig: the head that moves.
             rate: of the sound, Hz.
             fps: frames a second.
-            still: no head movement, no blinks.
-            seed: of the head movement.
-            strength: expressions are made this many times larger.
-            pose: added to the head's: yaw, pitch, roll, radians.
-            blinks: seconds from the start at which the lids begin to fall, in place of those that are made up.
+            style: how the head moves.
         """
-        self.rig, self.fps, self.still, self.seed, self.strength = rig, fps, still, seed, strength
-        self.pose, self.blinks = pose, blinks
+        self.rig, self.fps, self.style = rig, fps, style or LiveStyle()
         self.frames = 0
         self._stream = model.stream(fps)
         self._resampler = soxr.ResampleStream(rate, PHAM_RATE, 1, quality=RESAMPLING) if rate != PHAM_RATE else None
@@ -84,17 +92,17 @@ class LiveFace:
         rotation, expressions = (np.stack(part) for part in zip(*found, strict=True))
         spoken = SpeechMotion(self.fps, blendshapes=expressions, names=RIG_NAMES)
         head = self._head(len(found), from_quaternion(torch.from_numpy(rotation)).numpy())
-        head = head_motion.edited(head, self.fps, pose=self.pose, blinks=self.blinks, first=self.frames)
+        head = head_motion.edited(head, self.fps, pose=self.style.pose, blinks=self.style.blinks, first=self.frames)
         self.frames += len(found)
-        return speak_motion(spoken, head, self.rig, strength=self.strength)
+        return speak_motion(spoken, head, self.rig, strength=self.style.strength)
 
     def _head(self, count: int, pose: Float[np.ndarray, "t 3"]) -> HeadMotion:
-        if self.still:
+        if self.style.still:
             return head_motion.still(count)
         loud = float(np.sqrt(np.mean(np.square(self._recent))))
         self._loudest = max(loud, self._loudest * 0.5 ** (count / float(self.fps) / LOUD_SECONDS), 1e-3)
         made = head_motion.generate(
-            count, self.fps, loudness=np.full(count, loud / self._loudest), seed=self.seed, first=self.frames
+            count, self.fps, loudness=np.full(count, loud / self._loudest), seed=self.style.seed, first=self.frames
         )
         if self._stance is None:
             self._stance = pose.mean(0)

@@ -26,7 +26,6 @@ def join(
     *,
     mesh: Path | None = None,
     identity: Float[np.ndarray, " n"] | None = None,
-    sound: Path | None = None,
     strength: float = 1.0,
 ) -> tuple[Motion, Rig | None]:
     """The motion of the head that speaks, and its rig; None for a mesh that is no rig.
@@ -39,7 +38,6 @@ def join(
             is moved by blendshapes, or as the template is if it has the model's topology. None for the model's own.
         identity: standard deviations of the rig's first identity modes, which are added to the resting face: FLAME's
             betas where the rig is FLAME.
-        sound: a media file with the voice.
         strength: expressions are made this many times larger.
 
     Raises:
@@ -62,14 +60,14 @@ def join(
         if identity is not None:
             raise UserError("nobody knows the model's mesh but FLAME or another rig of it; give that as --mesh.")
         assert spoken.vertices is not None
-        return mesh_motion(shape + strength * (spoken.vertices - rest), faces, head, spoken.fps, sound=sound), None
+        return mesh_motion(shape + strength * (spoken.vertices - rest), faces, head, spoken.fps), None
     if identity is not None:
         shape = shape + identity_offsets(rig, identity)
     if not np.array_equal(shape, rig.neutral):
         rig = replace(rig, neutral=shape)
     if spoken.vertices is not None:
         spoken = replace(spoken, vertices=spoken.vertices - rest + shape)
-    return speak_motion(spoken, head, rig, sound=sound, strength=strength), rig
+    return speak_motion(spoken, head, rig, strength=strength), rig
 
 
 def speaking_rig(*, mesh: Path | None = None, identity: Float[np.ndarray, " n"] | None = None) -> Rig:

@@ -54,10 +54,6 @@ class Batches:
         """One batch. For subclasses."""
         raise NotImplementedError
 
-    def choose(self, random: np.random.Generator, count: int) -> list[Track]:
-        """Tracks drawn by their length."""
-        return [self.tracks[i] for i in random.choice(len(self.tracks), count, p=self.share)]
-
 
 class _Steps(IterableDataset[Batch]):
     def __init__(self, batches: Batches, first: int, last: int):

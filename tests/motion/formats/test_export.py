@@ -109,9 +109,7 @@ def test_what_is_no_arkit_csv_is_named(tmp_path, text, problem):
 
 
 def test_a_missing_csv_is_named(tmp_path):
-    with pytest.raises(
-        UserError, match=r"none\.csv: it cannot be read \(No such file or directory\); give an ARKit CSV"
-    ):
+    with pytest.raises(UserError, match=r"none\.csv: the ARKit CSV cannot be read \(No such file or directory\)\."):
         read_arkit_csv(tmp_path / "none.csv")
 
 

@@ -1,7 +1,5 @@
 """A corpus as the trainings read it."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from talking_corpus import TEMPLATE, make_corpus
@@ -9,7 +7,7 @@ from talking_corpus import TEMPLATE, make_corpus
 from talkinghead.errors import UserError
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora import sequences as module
-from talkinghead.speech.corpora.sequences import at_times, read_tracks, sample_offsets
+from talkinghead.speech.corpora.sequences import read_tracks, sample_offsets
 from talkinghead.speech.features import karras_features
 
 
@@ -61,12 +59,6 @@ def test_dense_rows_are_those_of_the_windows(corpus):
     window = karras_features(waveform, np.array([0.8]))[0]
     rows = track.autocorrelation[400 + 4 * np.arange(64)]
     np.testing.assert_allclose(rows, window, rtol=1e-3, atol=1e-5)
-
-
-def test_between_frames_values_are_interpolated():
-    values = np.arange(4, dtype=np.float32)[:, None]
-    times = np.array([-1, 0, 0.05, 0.1, 0.25, 9])
-    assert at_times(values, times, Fraction(10))[:, 0] == pytest.approx([0, 0, 0.5, 1, 2.5, 3])
 
 
 def test_scores_are_kept_on_disk_until_the_sound_changes(corpus, monkeypatch):

@@ -18,7 +18,7 @@ from talkinghead.speech.corpora.talking_videos import (
     VideoTracker,
     by_folder,
     find_talking_videos,
-    read_listing,
+    listed,
     seen_parts,
     speaking,
 )
@@ -194,7 +194,7 @@ def test_bad_listings_are_said_in_a_sentence(tmp_path, text, message):
 def test_a_listing_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"path,person\n\xff\xfe\xff")
     with pytest.raises(UserError, match="cannot be read"):
-        read_listing(tmp_path / "list.csv")
+        listed(tmp_path / "list.csv")
 
 
 def test_a_folder_without_videos_is_refused(tmp_path):

@@ -5,10 +5,9 @@ import pytest
 
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
-from talkinghead.speech.evaluation.checks import check_bilabials, compare_emotions, emotion_effect
+from talkinghead.speech.evaluation.checks import Phoneme, check_bilabials, compare_emotions, emotion_effect
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
 from talkinghead.speech.model import KarrasModel, SpeechMotion
-from talkinghead.speech.speech_synthesis import Phoneme
 
 FPS = Fraction(50)
 SAID = tuple(Phoneme(one, 0.2 * i, 0.2 * (i + 1)) for i, one in enumerate(["p", "ˈɑː", "m", "a", "t", "b", "oʊ"]))

@@ -10,7 +10,7 @@ from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.features import PHAM_RATE
 from talkinghead.speech.model import PhamModel
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork
-from talkinghead.speech.speaking.live import LiveFace, LiveSound
+from talkinghead.speech.speaking.live import LiveFace, LiveSound, LiveStyle
 
 FPS = Fraction(30)
 
@@ -22,7 +22,7 @@ def pham() -> PhamModel:
 
 def feed(sound: np.ndarray, block: int, *, rate: int = PHAM_RATE, **more: object) -> list[np.ndarray]:
     """Blendshapes and pose of all frames, the sound given in blocks."""
-    face = LiveFace(pham(), default_rig(), rate=rate, fps=FPS, **more)
+    face = LiveFace(pham(), default_rig(), rate=rate, fps=FPS, style=LiveStyle(**more))
     moves = [face.feed(sound[at : at + block], last=at + block >= len(sound)) for at in range(0, len(sound), block)]
     made = [one for one in moves if one is not None]
     assert face.frames == sum(len(one) for one in made)

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.face.detection.detector import FaceDetector
+from talkinghead.face.frames import evenly_spread
 from talkinghead.face.track import track_faces
 from talkinghead.media.video import probe, read_frames
 from talkinghead.portrait.data.preparation.cropping import (
@@ -153,7 +154,7 @@ def _why_no_face(path: Path, detector: FaceDetector, *, fps: Fraction, min_face:
 
 def _show_frames(path: Path, frames: int, fps: Fraction, strip: UInt8[np.ndarray, "h w 3"]) -> None:
     """Fill the strip of a rejected clip with whole frames."""
-    shown = np.linspace(0, max(frames - 1, 0), STRIP).round().astype(int).tolist()
+    shown = evenly_spread(frames, STRIP, repeat=True).tolist()
     for index, (_, frame) in enumerate(read_frames(path, fps=fps, max_side=THUMB, repeat=False)):
         for place in (place for place, when in enumerate(shown) if when == index):
             top, left = ((THUMB - side) // 2 for side in frame.shape[:2])

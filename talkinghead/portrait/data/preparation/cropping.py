@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, crop_frame, stable_windows, to_crop
 from talkinghead.face.detection.detector import box_around
+from talkinghead.face.frames import evenly_spread
 from talkinghead.face.track import FaceTrack
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import encode_jpeg
@@ -143,7 +144,7 @@ def store_tracks(
     for number, one in enumerate(chosen):
         for j in one.kept:
             wanted.setdefault(int(one.track.frame_index[j]), []).append((number, j))
-    shown = np.linspace(0, sum(len(one.kept) for one in chosen) - 1, STRIP).round().astype(int).tolist()
+    shown = evenly_spread(sum(len(one.kept) for one in chosen), STRIP, repeat=True).tolist()
     count, last = 0, max(wanted)
     for index, (seconds, frame) in enumerate(read_frames(clip.path, fps=fps, repeat=False)):
         for number, j in wanted.get(index, ()):

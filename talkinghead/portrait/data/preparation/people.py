@@ -9,9 +9,10 @@ import dlib
 import numpy as np
 from jaxtyping import Float
 
+from talkinghead.face.frames import evenly_spread
 from talkinghead.portrait.data.preparation.cropping import read_part
 from talkinghead.portrait.data.shards import Track
-from talkinghead.weights.shipped import dlib_model
+from talkinghead.weights.shipped import FACE_MODEL, dlib_model
 
 SAME_PERSON = 0.6
 """Distance of dlib's face descriptors under which two tracks of a clip show one person: dlib's own threshold."""
@@ -46,7 +47,7 @@ def name_people(identity: str, parts: Sequence[Path]) -> list[str]:
 
 def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
     """The length of a track, and the mean face descriptor of a few frames spread over it."""
-    chosen = np.unique(np.linspace(0, len(track) - 1, FRAMES).round().astype(int))
+    chosen = evenly_spread(len(track), FRAMES)
     whole = dlib.rectangle(0, 0, track.side - 1, track.side - 1)
     descriptors = []
     for frame, landmarks in zip(track.frames(chosen.tolist()), track.landmarks[chosen], strict=True):
@@ -59,4 +60,4 @@ def _summary(track: Track) -> tuple[int, Float[np.ndarray, " e"]]:
 @cache
 def _network() -> Any:
     """dlib's face network, read once in a process. (`face.identity` has it in torch, which workers do without.)"""
-    return dlib.face_recognition_model_v1(str(dlib_model("dlib_face_recognition_resnet_model_v1.dat")))
+    return dlib.face_recognition_model_v1(str(dlib_model(FACE_MODEL)))

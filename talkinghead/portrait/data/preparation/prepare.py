@@ -10,7 +10,7 @@ from pathlib import Path
 
 from talkinghead.errors import UserError
 from talkinghead.face.detection.choice import make_detector
-from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_identities
+from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
 from talkinghead.media.files import atomic_path
 from talkinghead.portrait.data.preparation.clips import ClipRecord
 from talkinghead.portrait.data.preparation.contact_sheet import PAGES, write_contact_sheets
@@ -101,7 +101,7 @@ def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
     videos = {path.relative_to(source).as_posix(): path for path in paths}
     if not videos:
         raise UserError(f"{source}: there is no video in it ({', '.join(sorted(VIDEO_SUFFIXES))}).")
-    known = None if identities is None else read_identities(identities)
+    known = None if identities is None else {video: person for video, person, _ in read_listing(identities)}
     if known is not None and (strangers := [video for video in videos if video not in known]):
         raise UserError(f"{identities}: {len(strangers)} videos have no line in it, {strangers[0]} for one; add them.")
     return [Clip(path, video, identity_of(video) if known is None else known[video]) for video, path in videos.items()]

@@ -20,7 +20,7 @@ from talkinghead.errors import UserError
 from talkinghead.face.detection.dlib import DlibDetector
 from talkinghead.face.landmarks import interocular
 from talkinghead.face.track import FaceTrack
-from talkinghead.media.collection import identity_of, read_identities
+from talkinghead.media.collection import identity_of, read_listing
 from talkinghead.media.image import read_image
 from talkinghead.media.video import VideoWriter
 from talkinghead.portrait.data.preparation.clips import process_clip
@@ -273,10 +273,10 @@ def test_a_csv_says_who_it_is(tmp_path):
 
 def test_a_csv_that_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
-        read_identities(tmp_path / "absent.csv")
+        read_listing(tmp_path / "absent.csv")
     (tmp_path / "a.csv").write_text("name,age\nx,1\n")
     with pytest.raises(UserError, match="it has name, age"):
-        read_identities(tmp_path / "a.csv")
+        read_listing(tmp_path / "a.csv")
 
 
 def test_a_folder_without_videos_is_refused(tmp_path):

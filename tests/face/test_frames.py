@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from talkinghead.face.gaps import fill_gaps
+from talkinghead.face.frames import between, correlation, evenly_spread, fill_gaps, from_known
 
 FPS = 10.0
 
@@ -72,3 +72,47 @@ def test_what_cannot_be_filled_is_refused():
         fill_gaps(walk(5), seen(5, 1, 3), fps=FPS, how="fail")
     with pytest.raises((ValueError, TypeError), match="how"):
         fill_gaps(walk(3), seen(3), fps=FPS, how="guess")
+
+
+def test_some_frames_are_spread_evenly_with_both_ends():
+    assert evenly_spread(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert evenly_spread(3, 5).tolist() == [0, 1, 2]
+    assert evenly_spread(3, 5, repeat=True).tolist() == [0, 0, 1, 2, 2]
+    assert evenly_spread(0, 5).tolist() == []
+    assert evenly_spread(0, 2, repeat=True).tolist() == [0, 0]
+
+
+def test_values_between_frames_lie_on_a_line_and_the_ends_go_on():
+    values = np.array([[0, 10], [2, 30], [4, 20]], np.float32)
+    assert between(values, np.array([-3, 0.5, 1.25, 9])).tolist() == [[0, 10], [1, 20], [2.5, 27.5], [4, 20]]
+    assert (
+        between(values, np.array([[0.5], [2]])).shape == (2, 1, 2) and between(values, np.zeros(1)).dtype == np.float32
+    )
+    assert between(values[:1], np.array([0, 0.7])).tolist() == [[0, 10]] * 2
+
+
+def test_a_period_goes_on_with_its_first_frame():
+    values = np.array([0.0, 1, 2])
+    assert np.allclose(between(values, np.array([2.5, 3.5, 7.0, -0.5]), wrap=True), [1, 0.5, 1, 1])
+
+
+def test_values_known_at_some_times_are_joined_by_lines():
+    values = np.array([[[1.0, 5]], [[3, 5]]])
+    joined = from_known(values, np.array([1, 3]), np.arange(5))
+    assert joined.shape == (5, 1, 2)
+    assert joined[:, 0, 0].tolist() == [1, 1, 2, 3, 3] and (joined[..., 1] == 5).all()
+    assert from_known(np.array([2.0, 4]), np.array([0, 2]), np.arange(3)).tolist() == [2, 3, 4]
+
+
+def test_a_late_curve_correlates_at_its_lag():
+    noise = np.random.default_rng(0).normal(size=60)
+    first, late = noise[5:], noise[:-5]
+    assert correlation(first, late, lag=5) == pytest.approx(1) == correlation(late, first, lag=-5)
+    assert abs(correlation(first, late)) < 0.5
+    assert correlation(first, first[:40]) == pytest.approx(1)
+    assert correlation(first, -3 * first + 2) == pytest.approx(-1)
+
+
+def test_what_is_still_correlates_with_nothing():
+    wave, flat = np.sin(np.arange(20)), np.full(20, 0.3)
+    assert correlation(wave, flat) == 0 and np.isnan(correlation(flat, wave, still=float("nan")))

@@ -1,14 +1,62 @@
-"""Frames of a track in which no face was seen."""
+"""Frames in time: some of many, values between them, two curves compared, and those in which no face was seen."""
 
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+_STILL = 1e-10
+"""Product of the lengths of two curves, less their means, up to which one of them does not move."""
+
 Missing = Literal["hold", "fade", "fail"]
 
 FADE_SECONDS = 0.5
 """How long a face takes to come to rest, and to leave it."""
+
+
+def evenly_spread(count: int, most: int, *, repeat: bool = False) -> Int[np.ndarray, " n"]:
+    """Indices of at most `most` of `count` frames, the first and the last among them; with `repeat` always as many."""
+    chosen = np.linspace(0, max(count - 1, 0), most).round().astype(int)
+    return chosen if repeat else np.unique(chosen)[:count]
+
+
+def between(
+    values: Float[np.ndarray, "t *c"], places: Float[np.ndarray, "*n"], *, wrap: bool = False
+) -> Float[np.ndarray, "*m"]:
+    """Values at places between frames, by linear interpolation, in the precision of the values.
+
+    Args:
+        values: of each frame.
+        places: numbers of frames, with fractions.
+        wrap: the first frame follows the last; otherwise the first and the last go on for ever.
+    """
+    places = np.asarray(places) if wrap else np.clip(places, 0, len(values) - 1)
+    below = np.floor(places).astype(np.int64)
+    share = (places - below).astype(values.dtype).reshape(*below.shape, *[1] * (values.ndim - 1))
+    before, after = (values.take(index, 0, mode="wrap" if wrap else "clip") for index in (below, below + 1))
+    return np.asarray(before * (1 - share) + after * share)
+
+
+def from_known(
+    values: Float[np.ndarray, "s *c"], known: Float[np.ndarray, " s"] | Int[np.ndarray, " s"], wanted: np.ndarray
+) -> Float[np.ndarray, "t *c"]:
+    """Values that are known at some times (rising) at other times, by linear interpolation; the ends go on for ever."""
+    columns = [np.interp(wanted, known, column) for column in values.reshape(len(known), -1).T]
+    return np.stack(columns, 1).reshape(len(wanted), *values.shape[1:])
+
+
+def correlation(
+    first: Float[np.ndarray, " t"], second: Float[np.ndarray, " u"], *, lag: int = 0, still: float = 0.0
+) -> float:
+    """Pearson correlation of one curve with another `lag` frames later, over the frames that both have.
+
+    Gives `still` where one of them does not move.
+    """
+    count = min(len(first), len(second)) - abs(lag)
+    a, b = first[max(-lag, 0) :][:count], second[max(lag, 0) :][:count]
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale > _STILL else still
 
 
 def fill_gaps(
