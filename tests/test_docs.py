@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+import talkinghead
 from talkinghead import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "talkinghead" / "weights").glob("*.md")],
+    page
+    for folder, pattern in (("", "*.md"), ("docs", "*.md"), ("docs/results", "*.md"), ("talkinghead/weights", "*.md"))
+    for page in (ROOT / folder).glob(pattern)
 )
-PAGES = [page for page in PAGES if "_build" not in page.parts]
-VERBS = ("prepare", "meta-train", "fine-tune", "reenact", "speak", "speech-train", "export", "evaluate", "demo", "doctor")
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w.-]*")
 CODE = re.compile(r"`((?:[\w.-]+/)+\w+\.py)(?::([\w.]+))?`")
 
@@ -40,7 +41,7 @@ def options_of():
 
 
 def commands(page: Path) -> list[tuple[str, list[str]]]:
-    """(verb, arguments) of each line of a page's shell examples and of its comments in code."""
+    """(verb, arguments) of each line of a page's shell examples."""
     found = []
     for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL):
         for line in block.splitlines():
@@ -55,13 +56,13 @@ def spans(page: Path) -> list[tuple[str, list[str]]]:
     """(verb, options) of the code spans that begin with a verb."""
     texts = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page.read_text())
     split = [text.removeprefix("talkinghead ").split() for text in texts]
-    return [(words[0], words[1:]) for words in split if len(words) > 1 and words[0] in VERBS]
+    return [(words[0], words[1:]) for words in split if len(words) > 1 and words[0] in cli.COMMANDS]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_and_options_exist(page, options_of):
     for verb, words in commands(page) + spans(page):
-        assert verb in VERBS, f"{page.name}: talkinghead {verb}"
+        assert verb in cli.COMMANDS, f"{page.name}: talkinghead {verb}"
         for option in {word.split("=")[0] for word in words if OPTION.fullmatch(word.split("=")[0])}:
             assert option in options_of(verb), f"{page.name}: {verb} has no {option}"
 
@@ -84,10 +85,24 @@ def test_files_that_are_linked_or_named_exist(page):
         assert (ROOT / named).exists(), f"{page.name}: {named}"
 
 
+def test_the_python_example_calls_what_exists():
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    called = re.findall(r"\b(avatar|Motion)\.(\w+)\(", code[1])
+    assert {owner for owner, _ in called} == {"avatar", "Motion"}
+    for owner, name in called:
+        assert hasattr({"avatar": talkinghead.Avatar, "Motion": talkinghead.Motion}[owner], name)
+    for names in re.findall(r"from talkinghead import (.+)", code[1]):
+        assert set(names.split(", ")) <= set(talkinghead.__all__)
+    compile(code[1], "README.md", "exec")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_words_are_those_of_the_field(page):
     """docs/house.md has the list."""
-    private = r"painted alone|paints? over|warped photo|held back there|far third|\bfate\b|\btaught by\b|examiner|\bjudges\b"
+    private = (
+        r"painted alone|paints? over|warped photo|held back there|far third|\bfate\b|\btaught by\b|examiner|\bjudges\b"
+    )
     assert not re.findall(private, page.read_text(), re.IGNORECASE)
 
 
