@@ -29,7 +29,7 @@ def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedP
 def venv(tmp_path):
     """A virtual environment whose programs write their arguments to a log."""
     (tmp_path / "bin").mkdir()
-    for program in ("python", "talkinghead", "ruff", "mypy", "lint-imports"):
+    for program in ("python", "talkinghead", "ruff", "mypy", "lint-imports", "sphinx-build"):
         script = tmp_path / "bin" / program
         script.write_text(
             f'#!/bin/sh\necho "{program} $*" >> "{tmp_path}/log"\nexit ${{{program.upper()[:4]}_EXIT:-0}}\n'
@@ -75,7 +75,7 @@ def test_check_runs_every_check_and_names_the_one_that_failed(venv):
     assert answer.returncode == 1
     assert "failed: types" in answer.stdout
     checks = [line.split()[0] for line in log_of(venv) if not line.startswith("python")]
-    assert checks == ["ruff", "ruff", "mypy", "lint-imports"]
+    assert checks == ["ruff", "ruff", "mypy", "lint-imports", "sphinx-build"]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
