@@ -99,7 +99,7 @@ def shade(
     pixels[:, 1] = (view.centre[1] - points[:, 1]) / view.half
     pixels = (pixels + 1) * (side / 2) - 0.5
     normals = vertex_normals(points, faces)
-    triangle, weights = _rasterise(pixels, points[:, 2], faces, side)
+    triangle, weights = rasterise(pixels, points[:, 2], faces, side)
     picture = np.empty((side * side, 3), np.uint8)
     picture[:] = background
     seen = np.flatnonzero(triangle >= 0)
@@ -143,7 +143,7 @@ def vertex_normals(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f
     return normals / np.maximum(length, 1e-20)
 
 
-def _rasterise(
+def rasterise(
     pixels: Float[np.ndarray, "v 2"], depth: Float[np.ndarray, " v"], faces: Int[np.ndarray, "f 3"], side: int
 ) -> tuple[Int[np.ndarray, " p"], Float[np.ndarray, "p 3"]]:
     """For each pixel the foremost triangle (-1 for none) and where on it the pixel lies (barycentric)."""
