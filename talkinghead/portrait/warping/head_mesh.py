@@ -97,7 +97,9 @@ def _rims(faces: Int[np.ndarray, "f 3"]) -> list[Int[np.ndarray, " r"]]:
 def _spread(rig: Rig, used: Int[np.ndarray, " v"]) -> Float32[np.ndarray, "v 68"]:
     """Kernel regression of the landmarks' residuals, by distances on a face whose eyes and mouth stand open: at rest
     upper and lower lip lie 0.8 mm apart, and would tear at each other."""
-    weights = np.array([0.5 if name == "jawOpen" else float(name.startswith("eyeWide")) for name in rig.expression_names])
+    weights = np.array(
+        [0.5 if name == "jawOpen" else float(name.startswith("eyeWide")) for name in rig.expression_names]
+    )
     open_face = rig.vertices(weights[None].astype(np.float32))
     points = rig.landmarks_3d(open_face)[0]
 

@@ -28,14 +28,23 @@ DOME_DEPTH = 0.105
 JOIN = 0.04
 """Over which the mesh's movement passes into the dome's, fractions of the side."""
 
+THROAT = 0.16
+"""The same below the jaw."""
+
 NECK = (-0.05, 0.75)
 """Between these, in lengths from the nose's bridge to the chin below the chin, the movement fades."""
+
+JAW_LINE = (-0.45, -0.1)
+"""Between these, in the same unit, hair beside the face passes into throat."""
 
 AWAY = (1.9, 2.9)
 """Between these, in radii of the dome, too."""
 
 EDGE_ON, DEPTH_SLACK = (0.05, 0.35), (0.006, 0.014)
 """What of the photo's face is seen well enough to be shown: cosine of the skin's angle, metres behind what hides it."""
+
+TURNED_AWAY = (0.0, 0.3)
+"""Cosine of the dome's angle to the photo's camera: below the first the photo cannot show it."""
 
 DEPTH_SIDE = 192
 """Side of the photo's depth map."""
@@ -93,7 +102,7 @@ class MeshWarp:
         coverage = cv2.GaussianBlur(sure, (0, 0), 0.7)
         revealed = np.maximum(hidden * (1 - inside), inside * (1 - seen))
         return Maps(
-            _joined(head, face, sure).astype(np.float32),
+            _joined(head, face, sure, _throat(wanted, cells)).astype(np.float32),
             _carried_on(face, inside),
             coverage,
             revealed.astype(np.float32),
@@ -137,7 +146,10 @@ def _dome_map(
     rim = np.linalg.norm(upright / DOME_RADII, axis=-1)
     height = DOME_DEPTH * np.clip(1 - rim * rim, 0, None)
     fetched = upright + height[..., None] * (from_pole - pole)
-    hidden = _smooth(np.linalg.norm(fetched / DOME_RADII, axis=-1), 0.97, 1.12) * (rim < 1)
+    flat = (cells - centre) / np.float32(target.scale) * DOWN / DOME_RADII
+    outwards = np.dstack([flat, np.sqrt(np.clip(1 - rim * rim, 0, 1))])
+    towards = outwards @ (source.rotation @ target.rotation.T)[2].astype(np.float32)
+    hidden = (1 - _smooth(towards, *TURNED_AWAY)) * (rim < 1)
     return (fetched @ _turn(-from_roll)) * np.float32(source.scale) + from_centre, rim, hidden
 
 
@@ -158,12 +170,25 @@ def _fading(
     landmarks: Float[np.ndarray, "68 2"], rim: Float32[np.ndarray, "s s"], cells: Float32[np.ndarray, "s s 2"]
 ) -> Float32[np.ndarray, "s s"]:
     """How far each cell follows the head: 1 on it, 0 below the neck and away from it."""
+    return (1 - _smooth(_below_chin(landmarks, cells), *NECK)) * (1 - _smooth(rim, *AWAY))
+
+
+def _throat(landmarks: Float[np.ndarray, "68 2"], cells: Float32[np.ndarray, "s s 2"]) -> Float32[np.ndarray, "s s"]:
+    """1 below the jaw, 0 above the mouth."""
+    return _smooth(_below_chin(landmarks, cells), *JAW_LINE)
+
+
+def _below_chin(
+    landmarks: Float[np.ndarray, "68 2"], cells: Float32[np.ndarray, "s s 2"]
+) -> Float32[np.ndarray, "s s"]:
+    """How far each cell lies below the chin, in lengths from the nose's bridge to the chin."""
     length = max(float(np.linalg.norm(landmarks[8] - landmarks[27])), 1e-6)
-    below = (cells - landmarks[8].astype(np.float32)) @ (downwards(landmarks) / length).astype(np.float32)
-    return (1 - _smooth(below, *NECK)) * (1 - _smooth(rim, *AWAY))
+    return (cells - landmarks[8].astype(np.float32)) @ (downwards(landmarks) / length).astype(np.float32)
 
 
-def _carried_on(values: Float32[np.ndarray, "s s 2"], inside: Float32[np.ndarray, "s s"]) -> Float32[np.ndarray, "s s 2"]:
+def _carried_on(
+    values: Float32[np.ndarray, "s s 2"], inside: Float32[np.ndarray, "s s"]
+) -> Float32[np.ndarray, "s s 2"]:
     """Values inside a region, continued beyond its edge as far as a soft edge needs them."""
     cells = _cells(len(inside))
     offset = _blurred(values - cells, inside, JOIN / 2)
@@ -171,12 +196,19 @@ def _carried_on(values: Float32[np.ndarray, "s s 2"], inside: Float32[np.ndarray
 
 
 def _joined(
-    head: Float32[np.ndarray, "s s 2"], face: Float32[np.ndarray, "s s 2"], sure: Float32[np.ndarray, "s s"]
+    head: Float32[np.ndarray, "s s 2"],
+    face: Float32[np.ndarray, "s s 2"],
+    sure: Float32[np.ndarray, "s s"],
+    throat: Float32[np.ndarray, "s s"],
 ) -> Float32[np.ndarray, "s s 2"]:
-    """The head's map, drawn to the face's near its edge so that hair and skin meet."""
+    """The head's map, drawn to the face's near its edge so that hair and skin meet; farther down the throat and a beard,
+    which follow the chin."""
     distance = cv2.distanceTransform((sure < 0.5).astype(np.uint8), cv2.DIST_L2, 5) / len(sure)
-    strength = np.exp(-((distance / (1.2 * JOIN)) ** 2))
-    return head + strength[..., None] * _blurred(face - head, sure, JOIN)
+    offset = face - head
+    for width, where in ((JOIN, 1 - throat), (THROAT, throat)):
+        strength = where * np.exp(-((distance / (1.2 * width)) ** 2))
+        head = head + strength[..., None] * _blurred(offset, sure, width)
+    return head
 
 
 def _blurred(
