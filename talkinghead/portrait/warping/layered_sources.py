@@ -29,6 +29,7 @@ class LayeredSources:
         photos: square crops, each as large as it is.
         landmarks: in them, fractions of the side.
         person: whose head it is; None fits it to the landmarks.
+        states: her pose and expression in each photo; None fits them.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class LayeredSources:
         landmarks: Float[np.ndarray, "k 68 2"],
         *,
         person: Person | None = None,
+        states: State | None = None,
     ):
         self.photos, self.landmarks = photos, landmarks
         self.person = Person.fitted(landmarks) if person is None else person
-        self.states = self.person.states(landmarks)
+        self.states = self.person.states(landmarks) if states is None else states
         self.scenes = places(np.stack([resize(photo, _SCENE_SIDE) for photo in photos]))
         self._layered: dict[int, LayeredPhoto] = {}
 
