@@ -37,7 +37,7 @@ class HeadMesh:
     identity: Float32[np.ndarray, "m v 3"]
     faces: Int[np.ndarray, "f 3"]
     """Triangles; the last vertices are the centres of the eyes' and the mouth's fans."""
-    rims: tuple[Int[np.ndarray, " r"], ...]
+    rims: tuple[Int[np.ndarray, " _"], ...]
     """The rim of each fan."""
     spread: Float32[np.ndarray, "v 68"]
     """How a residual of each landmark moves each vertex: 1 at its own place, falling with the distance on the face."""

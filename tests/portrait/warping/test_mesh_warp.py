@@ -102,7 +102,8 @@ def test_the_moved_photo_is_nearer_to_the_truth_than_the_photo():
     sources = LayeredSources(list(frames[:1]), landmarks[:1], person=person())
     for index in (1, 2):
         moved = sources.to(landmarks[index], person().states(landmarks[[index]]), SIDE).frame
-        face = slice(*(np.clip(landmarks[index][:, 1] * SIDE, 0, SIDE).astype(int)[[19, 8]]))
+        low, high = (getattr(landmarks[index][17:] * SIDE, side)(0).astype(int) for side in ("min", "max"))
+        face = slice(low[1], high[1]), slice(low[0], high[0])
         error = [np.abs(one[face].astype(int) - frames[index][face]).mean() for one in (moved, frames[0])]
         assert error[0] < 0.8 * error[1]
 
