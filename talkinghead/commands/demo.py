@@ -65,7 +65,7 @@ def demo(
         if file.exists() and not replaceable:
             raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
     network, _ = FewShotHead.load(path)
-    photos = read_photos([shown], size=network.config.size)
+    photos = read_photos([shown], size=network.config.photo_side)
     log.info("learning the person in %s", shown.name)
     consent = "public domain portrait" if photo is None else None
     tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent) | MARK)

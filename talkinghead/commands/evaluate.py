@@ -79,7 +79,7 @@ def evaluate(
     judges = Judges(make_detector(detector, place), device=place)
     path, network = (None, None) if baselines_only else load_head(head)
     tuning = None if steps == 0 or network is None else read_tuning(fine_tuning, steps)
-    side = size or (network.config.size if network is not None else 128)
+    side = size or (network.config.photo_side or 256 if network is not None else 128)
     source = shards if shards is not None else prepare_videos(videos, output)  # type: ignore[arg-type]
     results = examine(
         source, protocol, judges, output=output, head=(path, network), tuning=tuning, size=side, cross=cross,

@@ -133,7 +133,7 @@ def make(wanted: Wanted, config: "FineTuningConfig") -> None:
     refuse_machine(wanted.accelerator, "32-true" if wanted.precision == "auto" else wanted.precision)
     path = wanted.head or default_head_path()
     head, _ = FewShotHead.load(path)
-    photos = read(wanted, head.config.size)
+    photos = read(wanted, head.config.photo_side)
     log.info("%d photos: %s", len(photos), ", ".join(photos.names))
     tuned = fine_tune(
         head,
@@ -167,7 +167,7 @@ def refuse_outputs(wanted: Wanted) -> None:
             raise UserError(f"{file} would be written over what it is made from; give another name.")
 
 
-def read(wanted: Wanted, size: int) -> "Photos":
+def read(wanted: Wanted, size: int | None) -> "Photos":
     """The photos and the frames of the video, checked to show one person."""
     from talkinghead.face.detection.choice import make_detector
     from talkinghead.portrait.data.photos import Allow, read_photos, refuse_strangers

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     parser.add_class_arguments(EpisodeDataConfig, "data")
     parser.add_class_arguments(MetaLearningConfig, "model")
     parser.link_arguments("model.portrait.size", "data.size")
-    parser.link_arguments("model.portrait.compositing", "data.warped_source", compute_fn=lambda part: part is not None)
+    parser.link_arguments("model.portrait.compositing", "data.compositing")
     with refusals("meta-train"):
         settings = parser.parse_args(argv)
     run = RunConfig(**settings.run.as_dict())

@@ -92,8 +92,8 @@ def resize(frame: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "{
     return cv2.resize(frame, (size, size), interpolation=method)
 
 
-def frame_to_tensor(frame: UInt8[np.ndarray, "*n h w 3"]) -> "torch.Tensor":
-    """Frames on disk (0..255, h w 3) as the networks take them: float -1..1, (3, h, w), channels last in memory."""
+def frame_to_tensor(frame: UInt8[np.ndarray, "*n h w c"]) -> "torch.Tensor":
+    """Frames on disk (0..255, h w c) as the networks take them: float -1..1, (c, h, w), channels last in memory."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, -3).float().div_(127.5).sub_(1)

@@ -7,13 +7,13 @@ from safetensors import SafetensorError, safe_open
 
 
 def read_tensors(
-    path: Path, expected: str, *, framework: Literal["numpy", "pt"] = "numpy"
+    path: Path, expected: str | tuple[str, ...], *, framework: Literal["numpy", "pt"] = "numpy"
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The tensors and the header of a file whose header names the format that is expected.
 
     Args:
         path: the file.
-        expected: the format's name.
+        expected: the format's name, or several.
         framework: whether tensors are given as NumPy's or as PyTorch's.
 
     Raises:
@@ -24,8 +24,9 @@ def read_tensors(
         with safe_open(path, framework=framework) as file:
             header = file.metadata() or {}
             found = header.get("format", "no format")
-            if found != expected:
-                raise ValueError(f"it holds {found}, not {expected}")
+            known = (expected,) if isinstance(expected, str) else expected
+            if found not in known:
+                raise ValueError(f"it holds {found}, not {' or '.join(known)}")
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         riddle = isinstance(error, SafetensorError)  # "header too large", of a picture

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -22,9 +23,10 @@ from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
 from talkinghead.face.retarget import TurnLimit
 from talkinghead.media.files import atomic_path
-from talkinghead.media.image import frame_to_tensor
+from talkinghead.media.image import encode_jpeg, frame_to_tensor
 from talkinghead.motion.motion import Motion
 from talkinghead.portrait.avatar.animation import Animation, Animator
+from talkinghead.portrait.avatar.layered_rendering import Painter, render_layers
 from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig, retarget_motion
 from talkinghead.portrait.data.photos import Photos, sha256
 from talkinghead.portrait.networks.compositing import generate, make_generator
@@ -32,10 +34,15 @@ from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.head import FewShotHead, folded, read_safetensors
 from talkinghead.portrait.networks.layers import Conv
+from talkinghead.portrait.warping.head_mesh import Person
+from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import SourcePhotos
+from talkinghead.rig.fitting.person import PersonFit
 from talkinghead.version import __version__
 
-FORMAT = "talkinghead.avatar.1"
+FORMAT, LAYERED_FORMAT = "talkinghead.avatar.1", "talkinghead.avatar.2"
+"""The second keeps photos at their own size, compressed, and whose head they show."""
+JPEG_QUALITY = 95
 _IN_FULL = ("adain_params", "source_landmarks")
 """Small tensors that are kept in single precision; the generator's are kept in half."""
 
@@ -48,7 +55,8 @@ class Avatar:
         generator: the person's, folded, without projection.
         adain_params: psi', the scales and shifts of its normalisations.
         source_landmarks: of the photos, fractions of the crop's side.
-        source_frames: the photos, if the generator composites over them.
+        source_frames: the photos, if the generator composites over them; at their own size, if it does so in layers.
+        person: whose head the photos show, if they are moved in layers; None fits it.
         provenance: what it was made of and how.
     """
 
@@ -60,6 +68,7 @@ class Avatar:
         adain_params: Float[Tensor, "1 n"],
         source_landmarks: Float[np.ndarray, "t 68 2"],
         source_frames: UInt8[np.ndarray, "t s s 3"] | None = None,
+        person: Person | None = None,
         provenance: dict[str, Any],
     ):
         if (source_frames is None) != (config.compositing is None):
@@ -68,9 +77,19 @@ class Avatar:
         self.generator = generator.eval().requires_grad_(False)
         self.adain_params = adain_params.detach()
         self.source_landmarks, self.source_frames = source_landmarks, source_frames
-        self.source_photos = None if source_frames is None else SourcePhotos(source_frames, source_landmarks)
+        self.source_photos = _sources(config, source_frames, source_landmarks, person)
         self.provenance = provenance
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
+
+    @property
+    def in_layers(self) -> bool:
+        """Whether photos are moved in layers, at their own size."""
+        return isinstance(self.source_photos, LayeredSources)
+
+    @property
+    def side(self) -> int:
+        """Side of its frames, pixels."""
+        return self.config.size if self.source_frames is None else int(self.source_frames.shape[1])
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the avatar: the generator in half precision, with sizes and provenance in the file's header.
@@ -81,10 +100,12 @@ class Avatar:
         tensors = {f"generator.{name}": value.half() for name, value in self.generator.state_dict().items()}
         tensors["adain_params"] = self.adain_params.float()
         tensors["source_landmarks"] = torch.from_numpy(self.source_landmarks).float()
-        if self.source_frames is not None:
+        if isinstance(self.source_photos, LayeredSources):
+            tensors |= layered_tensors(self.source_photos)
+        elif self.source_frames is not None:
             tensors["source_frames"] = torch.from_numpy(self.source_frames)
         header = {
-            "format": FORMAT,
+            "format": LAYERED_FORMAT if self.in_layers else FORMAT,
             "portrait": json.dumps(self.config.to_dict()),
             "provenance": json.dumps(self.provenance),
         }
@@ -99,7 +120,8 @@ class Avatar:
             UserError: if the file is missing, is not an avatar, does not fit its own sizes, or holds no landmarks or
                 values that are no numbers.
         """
-        tensors, header = read_safetensors(path, FORMAT, "an avatar made by `talkinghead fine-tune`")
+        what = "an avatar made by `talkinghead fine-tune`"
+        tensors, header = read_safetensors(path, (FORMAT, LAYERED_FORMAT), what)
         for name, part in tensors.items():
             if not part.isfinite().all():
                 count = int((~part.isfinite()).sum())
@@ -110,12 +132,17 @@ class Avatar:
         generator = make_generator(config, spectral=False, projection=False)
         try:
             adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
-            frames = None if config.compositing is None else tensors.pop("source_frames").numpy()
+            frames, person = None, None
+            if config.photo_side is None:
+                frames, person = read_layers(tensors, len(landmarks))
+            elif config.compositing is not None:
+                frames = tensors.pop("source_frames").numpy()
             generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
         except (KeyError, RuntimeError) as error:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
         fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)
-        if not fits or (frames is not None and frames.shape != (len(landmarks), config.size, config.size, 3)):
+        side = config.photo_side
+        if not fits or (frames is not None and side and frames.shape != (len(landmarks), side, side, 3)):
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
         if not len(landmarks):
             raise UserError(f"{path} holds the landmarks of 0 photos; make the avatar again from at least one")
@@ -125,6 +152,7 @@ class Avatar:
             adain_params=adain_params,
             source_landmarks=landmarks.numpy(),
             source_frames=frames,
+            person=person,
             provenance=json.loads(header["provenance"]),
         )
 
@@ -191,6 +219,11 @@ class Avatar:
         """
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
+        if isinstance(self.source_photos, LayeredSources):
+            painter = Painter(network, adain_params, kind, self.config.size)  # type: ignore[arg-type]
+            states = self.source_photos.person.states(landmarks)
+            rendered = render_layers(painter, self.source_photos, landmarks, states, background=background, among=among)
+            return np.stack([one.frame for one in rendered])
         with torch.inference_mode():
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
             warped = None
@@ -211,6 +244,46 @@ class Avatar:
                     module.freeze(kind)
             self._renderer = device, kind, network
         return self._renderer[2], self.adain_params.to(device), kind
+
+
+def _sources(
+    config: PortraitConfig,
+    frames: UInt8[np.ndarray, "t s s 3"] | None,
+    landmarks: Float[np.ndarray, "t 68 2"],
+    person: Person | None,
+) -> SourcePhotos | LayeredSources | None:
+    """The photos, ready to be moved as the generator takes them."""
+    if frames is None or config.compositing is None:
+        return None
+    if config.compositing.layers:
+        return LayeredSources(list(frames), landmarks, person=person)
+    return SourcePhotos(frames, landmarks)
+
+
+def layered_tensors(sources: LayeredSources) -> dict[str, Tensor]:
+    """Photos as JPEGs, and the head that they show."""
+    photos = {
+        f"photo.{index}": torch.frombuffer(bytearray(encode_jpeg(photo, JPEG_QUALITY)), dtype=torch.uint8)
+        for index, photo in enumerate(sources.photos)
+    }
+    fit = sources.person.fit
+    return photos | {f"person.{name}": torch.from_numpy(getattr(fit, name)) for name in ("identity", "own_shape")}
+
+
+def read_layers(tensors: dict[str, Tensor], count: int) -> tuple[UInt8[np.ndarray, "t s s 3"], Person]:
+    """What `layered_tensors` wrote, taken out of a file's tensors.
+
+    Raises:
+        KeyError: if a tensor is missing.
+        RuntimeError: if a photo cannot be decoded, or is no square.
+    """
+    jpegs = [tensors.pop(f"photo.{index}").numpy() for index in range(count)]
+    frames = [cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB) for jpeg in jpegs]
+    sides = {None if frame is None else frame.shape[:2] for frame in frames}
+    if len(sides) != 1 or None in sides or len({*sides.pop()}) != 1:  # type: ignore[misc]
+        raise RuntimeError("a photo is damaged")
+    fit = PersonFit(tensors.pop("person.identity").numpy(), tensors.pop("person.own_shape").numpy())
+    return np.stack(frames), Person.of(fit)  # type: ignore[arg-type]
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -253,7 +326,7 @@ def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any
 @torch.no_grad()
 def mean_embedding(head: FewShotHead, photos: Photos) -> Float[Tensor, "1 e"]:
     """e: the mean embedding of the photos."""
-    frames = frame_to_tensor(photos.frames)
+    frames = frame_to_tensor(photos.at(head.config.size).frames)
     return head.embedder.average(frames[None], draw_many(photos.landmarks, head.config.size)[None])[0]
 
 

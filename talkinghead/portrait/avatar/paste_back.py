@@ -31,8 +31,9 @@ class WholePicture:
         if not part.size:
             return whole
         head, touched = self._sized(head)[cut], self._sized(touched)[cut]
-        mixed = cv2.blendLinear(np.ascontiguousarray(head), part, *(np.ascontiguousarray(w) for w in (touched, 1 - touched)))
-        whole[rows, columns] = np.where((touched > 0)[..., None], mixed, part)
+        weight = np.ascontiguousarray(touched)
+        mixed = cv2.blendLinear(np.ascontiguousarray(head), part, weight, 1 - weight)
+        whole[rows, columns] = np.where((weight > 0)[..., None], mixed, part)
         return whole
 
     def _place(self, side: int) -> tuple[slice, slice, tuple[slice, slice]]:

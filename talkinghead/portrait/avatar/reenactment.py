@@ -61,7 +61,7 @@ def reenact(
         raise UserError(f"{voice}: the motion's sound is not there any more; bring it back or give --no-sound.")
     frames = iter(animation)
     if clip.compare:
-        frames = beside(driver_crops(motion, avatar.config.size), animation.landmarks, frames)
+        frames = beside(driver_crops(motion, avatar.side), animation.landmarks, frames)
     with VideoWriter(clip.path, fps=motion.fps, sound=voice, overwrite=clip.overwrite) as writer:
         for done, frame in enumerate(frames, 1):
             writer.write(frame)

@@ -67,7 +67,7 @@ class EpisodeAugmentation:
             self._field = cv2.resize(control, (size, size), interpolation=cv2.INTER_CUBIC)
             grid = (np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) + 0.5) / size
             self._map = (self._to_source(grid) * size - 0.5).astype(np.float32)
-        self._colour, self._offset = self._draw_colour(config.colour, rng)
+        self.colours = self._draw_colour(config.colour, rng)
 
     @staticmethod
     def _draw_colour(strength: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -89,15 +89,21 @@ class EpisodeAugmentation:
         sampled = cv2.remap(self._field, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return sampled.reshape(points.shape)
 
-    def frames(self, frames: UInt8[np.ndarray, "n s s 3"]) -> UInt8[np.ndarray, "n s s 3"]:
-        """The changed frames."""
+    def frames(self, frames: UInt8[np.ndarray, "n s s 3"], *, colour: bool = True) -> UInt8[np.ndarray, "n s s 3"]:
+        """The changed frames; of masks the colours stay as they are."""
         changed = []
         for frame in frames:
             if self._field is not None:
                 frame = cv2.remap(frame, self._map, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            frame = cv2.transform(frame, np.column_stack([self._colour, np.repeat(self._offset, 3)]))
+            if colour:
+                frame = cv2.transform(frame, np.column_stack([self.colours[0], np.repeat(self.colours[1], 3)]))
             changed.append(frame[:, ::-1] if self.mirror else frame)
         return np.stack(changed)
+
+    def warped_source(self, source: UInt8[np.ndarray, "s s 6"]) -> UInt8[np.ndarray, "s s 6"]:
+        """A picture and its masks, changed."""
+        picture, masks = source[None, ..., :3], source[None, ..., 3:]
+        return np.dstack([self.frames(picture)[0], self.frames(masks, colour=False)[0]])
 
     def landmarks(self, landmarks: Float[np.ndarray, "n 68 2"]) -> Float[np.ndarray, "n 68 2"]:
         """The landmarks of the changed frames."""

@@ -19,6 +19,8 @@ from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor, resize
 from talkinghead.portrait.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugmentation
 from talkinghead.portrait.data.shards import Shards, Track
+from talkinghead.portrait.data.track_heads import TrackHead, TrackHeads, turned_source
+from talkinghead.portrait.networks.config import CompositingConfig
 from talkinghead.portrait.warping.source_photos import nearest_source
 from talkinghead.portrait.warping.warp import Warp
 
@@ -26,7 +28,13 @@ _OPEN_TRACKS = 64
 
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
-(68,2), warped_source (3,h,w) where asked for, video_index (); batches carry one more axis in front."""
+(68,2), warped_source (c,h,w) where asked for, video_index (); batches carry one more axis in front."""
+
+TURNED = 0.5
+"""How often, for a head in layers, the photo that is moved is sought among those that are turned away."""
+
+CANDIDATES = 24
+"""Frames among which it is sought."""
 
 NEAREST = 0.5
 """How often the photo that is warped is the nearest of the sources; else it is any of them, so that far ones occur."""
@@ -50,8 +58,8 @@ class EpisodeConfig:
     """Frames whose landmarks are less sure are left out."""
     cache_gib: float = 2.0
     """Memory for decoded frames in each worker, GiB; the rest is decoded each time."""
-    warped_source: bool = False
-    """Warp a source frame to the target's landmarks; as the model takes it (set by the command)."""
+    compositing: CompositingConfig | None = None
+    """Move a source frame to the target's landmarks, as the model takes it (set by the command)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,8 @@ class Draw:
     track: int
     sources: np.ndarray
     target: int
+    warped: int | None = None
+    """Which of the sources is moved to the target; None leaves it to chance."""
 
 
 class Episodes(Dataset[Episode]):
@@ -103,6 +113,7 @@ class Episodes(Dataset[Episode]):
         self._cache: dict[tuple[int, int], np.ndarray] = {}
         self._cache_room = int(config.cache_gib * 2**30 / (3 * config.size**2))
         self._open_tracks: dict[int, Track] = {}
+        self._heads = TrackHeads(config.seed)
         self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > config.shots]
         if not self.usable:
@@ -124,8 +135,22 @@ class Episodes(Dataset[Episode]):
             track = tracks[rng.integers(len(tracks))]
         else:
             track = self.usable[rng.integers(len(self.usable))]
-        chosen = rng.choice(self._sure_frames(track), self.config.shots + 1, replace=False)
-        return Draw(track, chosen[:-1], int(chosen[-1])), rng
+        sure = self._sure_frames(track)
+        chosen = rng.choice(sure, self.config.shots + 1, replace=False)
+        sources, target = chosen[:-1], int(chosen[-1])
+        others = sure[~np.isin(sure, chosen)]
+        if self._in_layers and len(others) and rng.random() < TURNED:
+            turns = self._head(track).turns(target)
+            sources[0] = turned_source(turns, rng.permutation(others)[:CANDIDATES], rng)
+            return Draw(track, sources, target, warped=0), rng
+        return Draw(track, sources, target), rng
+
+    @property
+    def _in_layers(self) -> bool:
+        return self.config.compositing is not None and self.config.compositing.layers
+
+    def _head(self, track: int) -> TrackHead:
+        return self._heads.of(track, self.landmarks(track)[0])
 
     def _track(self, index: int) -> Track:
         """A track with its encoded frames; the last few stay open."""
@@ -165,8 +190,9 @@ class Episodes(Dataset[Episode]):
         frames = np.stack([self._frame(draw.track, index) for index in indices])
         landmarks = self.landmarks(draw.track)[0][indices]
         change = EpisodeAugmentation(self.config.augment, self.config.size, rng)
-        frames, landmarks = change.frames(frames), change.landmarks(landmarks)
-        drawn = landmarks + rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.config.augment.landmark_noise
+        raw, frames, landmarks = landmarks, change.frames(frames), change.landmarks(landmarks)
+        noise = rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.config.augment.landmark_noise
+        drawn = change.landmarks(raw + noise) if self._in_layers else landmarks + noise
         pictures = draw_many(drawn.astype(np.float32), self.config.size)
         tensors = frame_to_tensor(frames)
         episode = {
@@ -177,11 +203,24 @@ class Episodes(Dataset[Episode]):
             "target_landmarks": torch.from_numpy(landmarks[-1]),
             "video_index": torch.tensor(draw.track),
         }
-        if self.config.warped_source:
-            nearest = rng.random() < NEAREST
-            source = nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.config.shots))
-            episode["warped_source"] = frame_to_tensor(Warp(frames[source], landmarks[source]).to(drawn[-1]))
+        if self.config.compositing is not None:
+            source = self._warped(draw, drawn, rng)
+            if self._in_layers:
+                pair = indices[source], indices[-1]
+                photo = self._track(draw.track).frames([pair[0]])[0]
+                wanted = (raw + noise)[-1].astype(np.float32)
+                moved = self._head(draw.track).moved(photo, raw[source], wanted, pair, self.config.size)
+                episode["warped_source"] = frame_to_tensor(change.warped_source(moved))
+            else:
+                episode["warped_source"] = frame_to_tensor(Warp(frames[source], landmarks[source]).to(drawn[-1]))
         return episode
+
+    def _warped(self, draw: Draw, drawn: np.ndarray, rng: np.random.Generator) -> int:
+        """Which of the sources is moved to the target."""
+        if draw.warped is not None:
+            return draw.warped
+        nearest = rng.random() < NEAREST
+        return nearest_source(drawn[-1], drawn[:-1]) if nearest else int(rng.integers(self.config.shots))
 
 
 class CountingSampler(Sampler[int]):

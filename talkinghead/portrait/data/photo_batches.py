@@ -11,11 +11,13 @@ from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor
 from talkinghead.portrait.data.augment import AugmentConfig, EpisodeAugmentation
 from talkinghead.portrait.data.photos import Photos
+from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import MOST, SourcePhotos, blend, source_distances
 from talkinghead.portrait.warping.warp import Warp
 
 Batch = dict[str, Tensor]
-"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_source (b,3,h,w) where asked for."""
+"""frame (b,3,h,w), landmark_image (b,3,h,w), landmarks (b,68,2), warped_source (b,c,h,w) where asked for: see
+`CompositingConfig.channels`."""
 
 
 class PhotoBatches:
@@ -110,7 +112,7 @@ def to_batch(
     landmarks: Float[np.ndarray, "b 68 2"],
     *,
     drawn: Float[np.ndarray, "b 68 2"] | None = None,
-    warped: UInt8[np.ndarray, "b s s 3"] | None = None,
+    warped: UInt8[np.ndarray, "b s s c"] | None = None,
 ) -> Batch:
     """Frames and landmarks as the networks take them.
 
@@ -118,7 +120,7 @@ def to_batch(
         frames: of a person.
         landmarks: in them.
         drawn: landmarks to draw instead.
-        warped: a photo moved to the landmarks, for each frame.
+        warped: a photo moved to the landmarks, for each frame; with its masks where the head takes them.
     """
     batch = {
         "frame": frame_to_tensor(frames),
@@ -126,3 +128,61 @@ def to_batch(
         "landmarks": torch.from_numpy(landmarks),
     }
     return batch if warped is None else batch | {"warped_source": frame_to_tensor(warped)}
+
+
+class LayeredBatches(PhotoBatches):
+    """Batches for a head that takes its warped source in layers: photos are moved at their own size, then changed.
+
+    Args:
+        photos: of one person, at their own size.
+        size: side of the frames, pixels.
+        steps, batch_size, augment, seed: as for `PhotoBatches`.
+    """
+
+    def __init__(
+        self, photos: Photos, size: int, *, steps: int, batch_size: int, augment: AugmentConfig, seed: int = 0
+    ):
+        super().__init__(photos.at(size), steps=steps, batch_size=batch_size, augment=augment, seed=seed)
+        small = photos.at(min(photos.side, 2 * size))
+        self.layered = LayeredSources(list(small.frames), small.landmarks)
+
+    def batch(self, number: int) -> Batch:
+        """Batch ``number``."""
+        rng = np.random.default_rng([self.seed, 1, number])
+        parts = [self._sample(index, rng) for index in self.indices(number)]
+        frames, landmarks, drawn, warped = (np.stack(part) for part in zip(*parts, strict=True))
+        return to_batch(frames, landmarks, drawn=drawn, warped=warped)
+
+    def _sample(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, landmarks, what is drawn, and the warped source of a photo."""
+        change = self._change(rng)
+        frame, points = (part[0] for part in self._changed(np.array([index]), change))
+        noise = rng.normal(0, self.augment.landmark_noise, (68, 2)).astype(np.float32)
+        if len(self.photos) == 1:
+            return frame, points, points + noise, self._from_itself(points + noise, change, rng)
+        raw = self.photos.landmarks[index] + noise
+        others = self.layered.others(index)
+        half = rng.choice(others, (len(others) + 1) // 2, replace=False)
+        state = self.layered.states.part(slice(index, index + 1))
+        size = self.photos.side
+        moved = self.layered.moved(raw[None], size, states=state, among=[half])[0]
+        return frame, points, change.landmarks(raw[None])[0], change.warped_source(moved)
+
+    def _from_itself(
+        self, target: Float[np.ndarray, "68 2"], change: EpisodeAugmentation, rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "s s 6"]:
+        """An only photo, changed otherwise, moved to its own changed landmarks."""
+        photo = self.layered.photos[0]
+        again = EpisodeAugmentation(self.augment, len(photo), rng)
+        again.mirror, again.colours = change.mirror, change.colours  # in the same light
+        sources = LayeredSources(list(again.frames(photo[None])), again.landmarks(self.photos.landmarks))
+        return sources.moved(target[None].astype(np.float32), self.photos.side)[0]
+
+
+def held_out_batch(photos: Photos, batches: PhotoBatches) -> Batch:
+    """Photos to stop by, at their own size, as the ones that are learnt from would be moved to them."""
+    small = photos.at(batches.photos.side)
+    if isinstance(batches, LayeredBatches):
+        return to_batch(small.frames, small.landmarks, warped=batches.layered.moved(small.landmarks, small.side))
+    warped = batches.sources.moved(small.landmarks) if batches.warped_source else None
+    return to_batch(small.frames, small.landmarks, warped=warped)

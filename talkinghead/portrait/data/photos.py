@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, UInt8
 
 from talkinghead.errors import UserError
-from talkinghead.face.crop import crop_frame, to_crop, window_for
+from talkinghead.face.crop import CropWindow, crop_frame, to_crop, window_for
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import Face, FaceDetector, fit_detected
 from talkinghead.face.identity import embed_faces
-from talkinghead.media.image import frame_to_tensor, read_image
+from talkinghead.media.image import frame_to_tensor, read_image, resize
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
 """Files of a folder that count as photos."""
@@ -29,6 +29,9 @@ photos alone it parts 0.7 % that belong together and joins 0.4 % that do not.
 
 SMALLEST_FACE = 64
 """Pixels; a smaller face has nothing to teach."""
+
+LARGEST_SIDE = 768
+"""Pixels of a crop that keeps its own size, at most."""
 
 SECOND_FACE = 0.4
 """A face this wide against the main one counts as a second person; a smaller one is background."""
@@ -66,6 +69,17 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def side(self) -> int:
+        """Side of the crops, pixels."""
+        return int(self.frames.shape[1])
+
+    def at(self, size: int) -> "Photos":
+        """The same photos at another size."""
+        if size == self.side:
+            return self
+        return replace(self, frames=np.stack([resize(frame, size) for frame in self.frames]))
 
     def select(self, indices: Iterable[int]) -> "Photos":
         """Some of the photos."""
@@ -106,7 +120,7 @@ def photo_files(paths: Sequence[Path]) -> list[Path]:
 def read_photos(
     paths: Sequence[Path],
     *,
-    size: int,
+    size: int | None = None,
     detector: FaceDetector | None = None,
     allow: Allow | None = None,
 ) -> Photos:
@@ -114,7 +128,7 @@ def read_photos(
 
     Args:
         paths: photos and folders of photos.
-        size: side of the crops, pixels.
+        size: side of the crops, pixels; None keeps their own, that of the largest for all, up to `LARGEST_SIDE`.
         detector: of faces and landmarks; the default one if None.
         allow: what is let pass; None lets nothing pass, and complaints do not speak of fine-tune's options for it.
 
@@ -122,7 +136,7 @@ def read_photos(
         UserError: naming every photo that cannot be read, shows no face, several faces or somebody else.
     """
     detector = detector or make_detector()
-    crops, landmarks, taken, complaints = [], [], [], []
+    cuts, landmarks, taken, complaints = [], [], [], []
     for path in photo_files(paths):
         try:
             frame = read_image(path)
@@ -135,18 +149,24 @@ def read_photos(
             continue
         points, _ = fit_detected(detector, frame, face.box)
         window = window_for(points)
-        crops.append(crop_frame(frame, window, size))
+        cuts.append((crop_frame(frame, window, size or own_side(window)), window))
         landmarks.append(to_crop(points, window).astype(np.float32))
         taken.append(path)
     if complaints:
         raise UserError("; ".join(complaints))
-    if not crops:
+    if not cuts:
         raise UserError("no photo shows a face; give at least one that shows the person from the front")
     names, hashes = tuple(path.name for path in taken), tuple(map(sha256, taken))
-    photos = Photos(np.stack(crops), np.stack(landmarks), names, hashes)
+    side = max(len(crop) for crop, _ in cuts)
+    photos = Photos(np.stack([resize(crop, side) for crop, _ in cuts]), np.stack(landmarks), names, hashes)
     if allow is None or not allow.strangers:
         refuse_strangers(photos, taken, allow=allow)
     return photos
+
+
+def own_side(window: CropWindow) -> int:
+    """Pixels that a window of a picture holds, across, up to `LARGEST_SIDE`."""
+    return int(np.clip(round(window.side), SMALLEST_FACE, LARGEST_SIDE))
 
 
 def _face_floor(frame: UInt8[np.ndarray, "h w 3"]) -> float:

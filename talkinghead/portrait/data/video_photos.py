@@ -13,13 +13,13 @@ from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.face.landmarks import eye_opening, mouth_opening
 from talkinghead.face.track import SURE, FaceTrack, track_faces
 from talkinghead.media.video import read_frames
-from talkinghead.portrait.data.photos import SMALLEST_FACE, Photos, sha256
+from talkinghead.portrait.data.photos import SMALLEST_FACE, Photos, own_side, sha256
 
 MAX_TRACKED = 1500
 """Frames that are looked at: the first minute at 25 a second."""
 
 
-def video_photos(path: Path, *, count: int, size: int, detector: FaceDetector | None = None) -> Photos:
+def video_photos(path: Path, *, count: int, size: int | None = None, detector: FaceDetector | None = None) -> Photos:
     """Frames of a video, as different from each other in pose and expression as it has them.
 
     The person tracked longest in the first minute is taken.
@@ -27,7 +27,7 @@ def video_photos(path: Path, *, count: int, size: int, detector: FaceDetector | 
     Args:
         path: the video.
         count: frames wanted; a short video gives fewer.
-        size: side of the crops, pixels.
+        size: side of the crops, pixels; None keeps their own, up to `photos.LARGEST_SIDE`.
         detector: of faces and landmarks; the default one if None.
 
     Raises:
@@ -45,11 +45,12 @@ def video_photos(path: Path, *, count: int, size: int, detector: FaceDetector | 
     windows = [CropWindow(*row) for row in stable_windows(track.landmarks_px).tolist()]
     landmarks = np.stack([to_crop(*pair) for pair in zip(track.landmarks_px, windows, strict=True)]).astype(np.float32)
     chosen = spread_apart(landmarks, count, among=_sure(track))
+    side = size or own_side(windows[0])
     wanted = {int(track.frame_index[i]): int(i) for i in chosen}
     crops: dict[int, UInt8[np.ndarray, "s s 3"]] = {}
     for index, (_, frame) in enumerate(islice(read_frames(path), max(wanted) + 1)):
         if index in wanted:
-            crops[wanted[index]] = crop_frame(frame, windows[wanted[index]], size)
+            crops[wanted[index]] = crop_frame(frame, windows[wanted[index]], side)
     names = tuple(f"{Path(path).name} at {track.times[i]:.2f} s" for i in chosen)
     return Photos(np.stack([crops[int(i)] for i in chosen]), landmarks[chosen], names, (sha256(path),) * len(chosen))
 

@@ -107,7 +107,7 @@ class Examiner:
         """The feed-forward and the fine-tuned avatar, from the source frames as the track holds them."""
         if self.head is None:
             return {}
-        frames = resized(decoded, self.head.config.size)
+        frames = resized(decoded, self.head.config.photo_side or self.settings.size)
         names = tuple(f"{track.video} frame {index}" for index in sources)
         hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
         photos = Photos(frames, track.landmarks[sources], names, hashes)

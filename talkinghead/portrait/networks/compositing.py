@@ -24,8 +24,8 @@ class CompositingGenerator(Generator):
         projection: as for `Generator`.
     """
 
-    INPUTS, OUTPUTS = 6, 4
-    """Channels: landmark image and warped source in; frame and mask out."""
+    OUTPUTS = 4
+    """Channels of a frame and its mask."""
 
     def extend(self, config: PortraitConfig, *, spectral: bool) -> None:
         """Add the bridges, from the coarsest up."""
@@ -41,7 +41,7 @@ class CompositingGenerator(Generator):
         self,
         landmark_image: Float[Tensor, "b 3 h w"],
         adain_params: Float[Tensor, "b n"],
-        warped_source: Float[Tensor, "b 3 h w"],
+        warped_source: Float[Tensor, "b c h w"],
         *,
         mask_dropout: int = 0,
     ) -> Float[Tensor, "b 3 h w"]:
@@ -50,13 +50,22 @@ class CompositingGenerator(Generator):
         Args:
             landmark_image: drawn from the target's landmarks.
             adain_params: of the person.
-            warped_source: photos of the person, warped to the target's landmarks.
+            warped_source: photos of the person, warped to the target's landmarks; more channels are masks.
             mask_dropout: how many of the first frames stay raw: nothing of the source shows through.
         """
-        painted = self.paint(torch.cat([landmark_image, warped_source], 1), adain_params)
-        raw = torch.tanh(painted[:, :3])
-        blended = raw.lerp(warped_source.float(), torch.sigmoid(painted[:, 3:]))
+        raw, stays = self.raw_and_mask(landmark_image, adain_params, warped_source)
+        blended = raw.lerp(warped_source[:, :3].float(), stays)
         return torch.cat([raw[:mask_dropout], blended[mask_dropout:]]) if mask_dropout else blended
+
+    def raw_and_mask(
+        self,
+        landmark_image: Float[Tensor, "b 3 h w"],
+        adain_params: Float[Tensor, "b n"],
+        warped_source: Float[Tensor, "b c h w"],
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 1 h w"]]:
+        """The raw frames, and where the warped source stays, 0..1; the arguments are those of `forward`."""
+        painted = self.paint(torch.cat([landmark_image, warped_source], 1), adain_params)
+        return torch.tanh(painted[:, :3]), torch.sigmoid(painted[:, 3:])
 
     def after_up(self, level: int, x: Float[Tensor, "b c h2 w2"], passed: list[Tensor]) -> Float[Tensor, "b c h2 w2"]:
         """Self-attention as in the paper, then the bridge from the map of the same size."""
@@ -90,7 +99,7 @@ def generate(
     generator: Generator,
     landmark_image: Float[Tensor, "b 3 h w"],
     adain_params: Float[Tensor, "b n"],
-    warped_source: Float[Tensor, "b 3 h w"] | None = None,
+    warped_source: Float[Tensor, "b c h w"] | None = None,
     *,
     mask_dropout: int = 0,
 ) -> Float[Tensor, "b 3 h w"]:

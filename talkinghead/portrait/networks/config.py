@@ -19,6 +19,14 @@ class CompositingConfig:
 
     bridges: bool = True
     """Hand fine maps past the generator's bottleneck, from the way down to the way up."""
+    layers: bool = False
+    """The photos are moved in layers, at their own size, by a head in three dimensions, and come with three masks
+    (`warping.layered_sources`); if not, they are moved flat, at the generator's size."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the warped source: a picture, and its masks."""
+        return 6 if self.layers else 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class PortraitConfig:
             value = getattr(self, field.name)
             if type(value) is int and value < 1:
                 raise UserError(f"portrait.{field.name} is {value}; it must be at least 1")
+
+    @property
+    def photo_side(self) -> int | None:
+        """Side of the photos that a person is made of, pixels; None for their own."""
+        return None if self.compositing is not None and self.compositing.layers else self.size
 
     def channels(self, level: int) -> int:
         """Channels after ``level`` halvings of the frame, counted from 0 at the first block's output."""

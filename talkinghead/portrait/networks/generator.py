@@ -22,14 +22,14 @@ class Generator(nn.Module):
         Zakharov et al. 2019, sections 3.1 and 4; Johnson et al. 2016 for the image-to-image layout.
     """
 
-    INPUTS, OUTPUTS = 3, 3
-    """Channels: a landmark image in, a frame out."""
+    OUTPUTS = 3
+    """Channels of a frame."""
 
     def __init__(self, config: PortraitConfig, *, spectral: bool = True, projection: bool = True):
         super().__init__()
         widths = [config.channels(level) for level in range(config.down_blocks)]
         level = attention_level(config.size, LARGEST_DOWN_ATTENTION, config.attention)
-        self.down = down_stack(self.INPUTS, widths, attention_after=level, norm=True, spectral=spectral)
+        self.down = down_stack(self.inputs(config), widths, attention_after=level, norm=True, spectral=spectral)
         self.middle = nn.ModuleList(
             AdaptiveResBlock(widths[-1], widths[-1], spectral=spectral) for _ in range(config.residual_blocks)
         )
@@ -51,6 +51,11 @@ class Generator(nn.Module):
             with torch.no_grad():  # every scale starts at 1, every shift at 0
                 for scale, _ in self._split(self.projection.bias[None]):
                     scale.fill_(1.0)
+
+    @staticmethod
+    def inputs(config: PortraitConfig) -> int:
+        """Channels of a landmark image, and of what else is seen."""
+        return 3 + (0 if config.compositing is None else config.compositing.channels)
 
     def extend(self, config: PortraitConfig, *, spectral: bool) -> None:
         """Room for a subclass to add layers before the last one: the order of layers decides what a seed gives."""

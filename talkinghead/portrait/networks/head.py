@@ -80,7 +80,9 @@ def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     Raises:
         UserError: if the sizes differ in anything else.
     """
-    if replace(head.config, compositing=head.config.compositing or config.compositing) != config:
+    own, wanted = head.config.compositing, config.compositing
+    adds = wanted is not None and (own is None or replace(own, layers=wanted.layers or own.layers) == wanted)
+    if replace(head.config, compositing=wanted) != config or not (adds or own == wanted):
         raise UserError(f"the head to start from has the sizes {head.config.to_dict()}, not {config.to_dict()}")
     wider = FewShotHead(config, spectral=False)
     known = head.state_dict()
@@ -91,7 +93,9 @@ def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:
     return wider
 
 
-def read_safetensors(path: Path, expected: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_safetensors(
+    path: Path, expected: str | tuple[str, ...], what: str
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors and header of a head or an avatar; no code in the file can run.
 
     Raises:

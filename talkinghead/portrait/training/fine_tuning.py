@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, mean_embedding, origin, person_generator
-from talkinghead.portrait.data.photo_batches import Batch, PhotoBatches, to_batch
+from talkinghead.portrait.data.photo_batches import Batch, LayeredBatches, PhotoBatches, held_out_batch
 from talkinghead.portrait.data.photos import Photos, read_photos
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.config import PortraitConfig
@@ -238,8 +238,10 @@ def fine_tune(
     Raises:
         UserError: if the photos do not have the head's size, or more are held out than there are to spare.
     """
-    if photos.frames.shape[1] != head.config.size:
-        raise UserError(f"the photos are {photos.frames.shape[1]} px wide, but the head takes {head.config.size} px")
+    compositing = head.config.compositing
+    layers = compositing is not None and compositing.layers
+    if photos.side != head.config.size and not layers:
+        raise UserError(f"the photos are {photos.side} px wide, but the head takes {head.config.size} px")
     if config.hold_out >= len(photos):
         raise UserError(f"hold_out is {config.hold_out} of {len(photos)} photos; leave at least one to learn from")
     began = time.perf_counter()
@@ -248,14 +250,7 @@ def fine_tune(
     torch.manual_seed(config.seed)
     module = FineTuning(head, mean_embedding(head, photos), config, steps=steps, photos=len(learnt))
     if steps:
-        batches = PhotoBatches(
-            learnt,
-            steps=steps,
-            batch_size=config.batch_size,
-            augment=config.augment,
-            seed=config.seed,
-            warped_source=head.config.compositing is not None,
-        )
+        batches = make_batches(learnt, head.config, config, steps=steps)
         if config.hold_out:
             batch = held_out_batch(photos.select(range(len(learnt), len(photos))), batches)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
@@ -263,10 +258,12 @@ def fine_tune(
     return Tuned(module.avatar(head.config, photos, provenance or {}), module.history, time.perf_counter() - began)
 
 
-def held_out_batch(photos: Photos, batches: PhotoBatches) -> Batch:
-    """Photos to stop by, as the ones that are learnt from would be warped to them."""
-    warped = batches.sources.moved(photos.landmarks) if batches.warped_source else None
-    return to_batch(photos.frames, photos.landmarks, warped=warped)
+def make_batches(photos: Photos, portrait: PortraitConfig, config: FineTuningConfig, *, steps: int) -> PhotoBatches:
+    """What a person of these photos is learnt from, as a head of these sizes takes it."""
+    drawing = {"steps": steps, "batch_size": config.batch_size, "augment": config.augment, "seed": config.seed}
+    if portrait.compositing is not None and portrait.compositing.layers:
+        return LayeredBatches(photos, portrait.size, **drawing)  # type: ignore[arg-type]
+    return PhotoBatches(photos, warped_source=portrait.compositing is not None, **drawing)  # type: ignore[arg-type]
 
 
 def make_avatar(photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None) -> Avatar:
@@ -282,7 +279,7 @@ def make_avatar(photos: Sequence[Path], *, head: Path | None = None, steps: int 
     """
     path = head or default_head_path()
     network, _ = FewShotHead.load(path)
-    crops = read_photos(photos, size=network.config.size)
+    crops = read_photos(photos, size=network.config.photo_side)
     return fine_tune(network, crops, FineTuningConfig(steps=steps), provenance=origin(path)).avatar
 
 

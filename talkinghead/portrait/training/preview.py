@@ -4,11 +4,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.media.image import sheet
+from talkinghead.media.image import resize, sheet
 from talkinghead.portrait.avatar.avatar import Avatar
 from talkinghead.portrait.data.photos import Photos
 
 MOST_ROWS = 8
+LARGEST = 256
+"""Side of a picture, pixels."""
 
 
 def preview_sheet(photos: Photos, before: Avatar, after: Avatar) -> UInt8[np.ndarray, "h w 3"]:
@@ -17,7 +19,7 @@ def preview_sheet(photos: Photos, before: Avatar, after: Avatar) -> UInt8[np.nda
     Each is drawn from the others of its scene, where the head takes photos; one that has no like, from itself.
     """
     shown = photos.select(range(min(len(photos), MOST_ROWS)))
-    size = before.config.size
+    size = min(before.side, LARGEST)
     others = None if after.source_photos is None else [after.source_photos.others(i) for i in range(len(shown))]
     columns = (
         shown.frames,
@@ -25,5 +27,5 @@ def preview_sheet(photos: Photos, before: Avatar, after: Avatar) -> UInt8[np.nda
         before.render_batch(shown.landmarks, among=others),
         after.render_batch(shown.landmarks, among=others),
     )
-    rows = [list(row) for row in zip(*columns, strict=True)]
+    rows = [[resize(picture, size) for picture in row] for row in zip(*columns, strict=True)]
     return sheet(rows, labels=list(shown.names), column_labels=["photo", "landmarks", "before", "after"])

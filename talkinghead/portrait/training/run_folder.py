@@ -114,7 +114,7 @@ def _sheet(module: MetaLearning, episodes: Episodes) -> np.ndarray:
     columns = [
         batch["source_frames"][:, 0],
         batch["target_landmark_image"],
-        *([batch["warped_source"]] if "warped_source" in batch else []),
+        *([batch["warped_source"][:, :3]] if "warped_source" in batch else []),
         _reconstruct(module, batch),
         batch["target_frame"],
     ]

@@ -1,4 +1,4 @@
-"""The rig as a photo's face needs it: the skin above the jaw, its eyes and mouth closed, following 68 landmarks exactly.
+"""The rig as a photo's face needs it: skin above the jaw, eyes and mouth closed, following 68 landmarks exactly.
 
 Space: the rig's own, metres, x to the viewer's right, y up, z toward the viewer.
 """
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from talkinghead.face import landmarks as scheme
+from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.fitting.person import FitSettings, PersonFit, fit_person, penalties_of
 from talkinghead.rig.fitting.solver import Points, State, solve, start
-from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.rig import Rig
 
 DOWN = np.array([1.0, -1.0], np.float32)
@@ -113,6 +113,7 @@ def _spread(rig: Rig, used: Int[np.ndarray, " v"]) -> Float32[np.ndarray, "v 68"
 class Person:
     """One person's head: the mesh at rest, and the rig's 68 points on it."""
 
+    fit: PersonFit
     rest: Float32[np.ndarray, "v 3"]
     points: Points
 
@@ -126,7 +127,7 @@ class Person:
         """The head of a person who was fitted."""
         mesh = head_mesh()
         own = np.einsum("m,mvi->vi", fit.identity, mesh.identity) + mesh.spread @ fit.own_shape
-        return cls((mesh.neutral + own).astype(np.float32), fit.points(default_rig()))
+        return cls(fit, (mesh.neutral + own).astype(np.float32), fit.points(default_rig()))
 
     def states(self, landmarks: Float[np.ndarray, "t 68 2"]) -> State:
         """Pose and expression of pictures in no order."""

@@ -1,7 +1,7 @@
 """A photo in layers, moved: the face over hair and neck over the background.
 
-The background plate stays; the person moves over it, cut out by a matte. Where nothing may move the photo itself is left
-as it is, to the bit, so that a head can be put back into a whole picture without a seam.
+The background plate stays; the person moves over it, cut out by a matte. Where nothing may move the photo is left as
+it is, to the bit, so that a head can be put back into a whole picture without a seam.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,14 @@ class Composite:
 
     frame: UInt8[np.ndarray, "s s 3"]
     masks: UInt8[np.ndarray, "s s 3"]
-    """0..255: how far the person covers the pixel; how far it is a face that the photo shows; how far it is a part of the
-    head that the photo hides."""
+    """0..255: how far the person covers the pixel; how far it is a face that the photo shows; how far it is a part of
+    the head that the photo hides."""
+    moved: UInt8[np.ndarray, "s s"]
+    """0..255: how far the pixel may be anything but the photo's own."""
+
+    def sized(self, size: int) -> UInt8[np.ndarray, "{size} {size} 6"]:
+        """Frame and masks at another size, as a generator takes them."""
+        return np.dstack([resize(self.frame, size), resize(self.masks, size)])
 
 
 class LayeredPhoto:
@@ -74,11 +80,12 @@ class LayeredPhoto:
         fetched = _fetch(self.person, maps.head, side, box)
         alpha = fetched[..., 3].astype(np.float32) / 255
         frame = over(fetched[..., :3], self._at(self.plate, side)[box], alpha)
-        photo = self._at(self.photo, side)
-        whole, masks = photo.copy(), np.zeros_like(photo)
-        whole[box] = over(frame, photo[box], enlarged(maps.moved, side, box))
+        photo, movable = self._at(self.photo, side), enlarged(maps.moved, side, box)
+        whole, masks, moved = photo.copy(), np.zeros_like(photo), np.zeros((side, side), np.uint8)
+        whole[box] = over(frame, photo[box], movable)
         masks[box] = np.rint(255 * cv2.merge((alpha, np.zeros_like(alpha), enlarged(maps.revealed, side, box))))
-        return Composite(whole, masks)
+        moved[box] = np.rint(255 * movable)
+        return Composite(whole, masks, moved)
 
     def face(self, maps: Maps, side: int, box: Box) -> UInt8[np.ndarray, "u v 3"]:
         """A box of the face, moved, as far as `maps.coverage` says."""

@@ -51,6 +51,36 @@ class LayeredSources:
         looked_at = targets[:: max(1, len(targets) // _LOOKED_AT)]
         return int(np.mean([source_distances(target, self.landmarks) for target in looked_at], 0).argmin())
 
+    def moved(
+        self,
+        targets: Float[np.ndarray, "t 68 2"],
+        size: int,
+        *,
+        states: State | None = None,
+        background: int | None = None,
+        among: Sequence[Int[np.ndarray, " n"]] | None = None,
+    ) -> UInt8[np.ndarray, "t {size} {size} 6"]:
+        """The person at each target as a generator takes it: pictures and masks.
+
+        Args:
+            targets: wanted landmarks.
+            size: side of the pictures, pixels.
+            states: pose and expression at each target; None fits them.
+            background, among: as for `to`, for each target.
+        """
+        states = self.person.states(targets) if states is None else states
+        moved = []
+        for index, target in enumerate(targets):
+            usable = None if among is None else among[index]
+            state = states.part(slice(index, index + 1))
+            moved.append(self.to(target, state, 2 * size, background=background, among=usable).sized(size))
+        return np.stack(moved)
+
+    def others(self, index: int) -> Int[np.ndarray, " n"]:
+        """Indices of the other photos of a photo's scene, which it can be drawn from; itself if there are none."""
+        rest = self.scenes[index][self.scenes[index] != index]
+        return rest if len(rest) else np.array([index])
+
     def to(
         self,
         target: Float[np.ndarray, "68 2"],

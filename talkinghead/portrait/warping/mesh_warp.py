@@ -201,8 +201,8 @@ def _joined(
     sure: Float32[np.ndarray, "s s"],
     throat: Float32[np.ndarray, "s s"],
 ) -> Float32[np.ndarray, "s s 2"]:
-    """The head's map, drawn to the face's near its edge so that hair and skin meet; farther down the throat and a beard,
-    which follow the chin."""
+    """The head's map, drawn to the face's near its edge so that hair and skin meet; farther down, where throat
+    and beard follow the chin."""
     distance = cv2.distanceTransform((sure < 0.5).astype(np.uint8), cv2.DIST_L2, 5) / len(sure)
     offset = face - head
     for width, where in ((JOIN, 1 - throat), (THROAT, throat)):
