@@ -10,8 +10,7 @@ from talkinghead.media.image import resize
 from talkinghead.portrait.warping.head_mesh import Person
 from talkinghead.portrait.warping.layered_photo import Box, Composite, LayeredPhoto, box_of, enlarged, over
 from talkinghead.portrait.warping.mesh_warp import Maps
-from talkinghead.portrait.warping.source_photos import blend_weights, places
-from talkinghead.portrait.warping.warp import nearest_source, source_distances
+from talkinghead.portrait.warping.source_photos import blend_weights, nearest_source, scenes, source_distances
 from talkinghead.rig.fitting.solver import State
 
 LEAST_COVERAGE = 0.004
@@ -43,10 +42,10 @@ class LayeredSources:
         self.photos, self.landmarks = photos, landmarks
         self.person = Person.fitted(landmarks) if person is None else person
         self.states = self.person.states(landmarks) if states is None else states
-        self.scenes = places(np.stack([resize(photo, _SCENE_SIDE) for photo in photos]))
+        self.scenes = scenes(np.stack([resize(photo, _SCENE_SIDE) for photo in photos]))
         self._layered: dict[int, LayeredPhoto] = {}
 
-    def steady(self, targets: Float[np.ndarray, "t 68 2"]) -> int:
+    def background(self, targets: Float[np.ndarray, "t 68 2"]) -> int:
         """Index of the photo nearest to the targets on average: a clip over its background never jumps."""
         looked_at = targets[:: max(1, len(targets) // _LOOKED_AT)]
         return int(np.mean([source_distances(target, self.landmarks) for target in looked_at], 0).argmin())
