@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from talkinghead.face.shape3d import face_model
 from talkinghead.portrait.data.photos import Photos
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import FewShotHead, folded
+from talkinghead.rig.files.own import average_face
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 TINY = PortraitConfig(size=64, min_channels=4, max_channels=16, embedding_dim=16, attention=False)
@@ -32,5 +32,5 @@ def drawn_photos(count: int = 3, *, person: int = 1, size: int = TINY.size) -> P
 def turned_face(degrees: float) -> np.ndarray:
     """The average face turned to the side, in the middle of a crop."""
     angle = np.radians(degrees)
-    x, y, z = face_model().mean.T
-    return (np.stack([x * np.cos(angle) + z * np.sin(angle), y], -1) * 0.3 + 0.5).astype(np.float32)
+    x, y, z = average_face().neutral.T
+    return (np.stack([x * np.cos(angle) - z * np.sin(angle), -y], -1) * 3.4 + 0.5).astype(np.float32)

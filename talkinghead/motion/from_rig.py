@@ -7,7 +7,8 @@ from jaxtyping import Float, Float32
 
 from talkinghead.face.crop import LIFT, MARGIN
 from talkinghead.motion.motion import Motion
-from talkinghead.rig.rig import Rig, project
+from talkinghead.rig.head_pose import Pose
+from talkinghead.rig.rig import Rig, rotation_matrix
 
 
 def motion_of_weights(
@@ -29,11 +30,9 @@ def motion_of_weights(
     centre = (low + high) / 2 - [0, LIFT * (high - low)[1]]
     frames = len(weights)
     pose = np.zeros((frames, 3), np.float32) if pose is None else pose
-    landmarks = project(
-        sparse.vertices(weights), pose, np.full(frames, scale), np.tile(0.5 - scale * centre, (frames, 1))
-    )
+    held = Pose(rotation_matrix(pose), np.full(frames, scale), np.tile(0.5 - scale * centre, (frames, 1)))
     return Motion(
-        landmarks.astype(np.float32),
+        held.project(sparse.vertices(weights)).astype(np.float32),
         np.ones(frames, np.float32),
         fps,
         pose=pose,

@@ -5,18 +5,20 @@ near the middle of the head.
 
 A pose is (yaw, pitch, roll) in radians. Positive yaw turns to the viewer's right, positive pitch looks down, positive
 roll leans to the viewer's right; the head is pitched first, then turned, then rolled. These are the signs of `Motion`
-and of drawn faces. `head_shape.Pose.rotation` is the same rotation in axes whose y is down and whose z points away.
+and of drawn faces.
 
-All functions take NumPy arrays or torch tensors and give back the same; in torch they are differentiable.
+A rig's methods take NumPy arrays or torch tensors and give back the same; in torch they are differentiable.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
+from scipy.spatial.transform import Rotation
+from skimage.measure import points_in_poly
 from torch import Tensor
 
 from talkinghead.face import landmarks as scheme
@@ -112,7 +114,7 @@ class Rig:
         points = self.landmarks_3d(self.neutral[None])[0]
         lips = points[scheme.OUTER_LIPS + scheme.INNER_LIPS]
         deep = self.neutral[:, 2] > lips[:, 2].min() - 0.01
-        inside = _inside(self.neutral[:, :2], points[scheme.OUTER_LIPS, :2])
+        inside = points_in_poly(self.neutral[:, :2], points[scheme.OUTER_LIPS, :2])
         near = np.linalg.norm(self.neutral[:, None] - lips, axis=-1).min(1) < 0.003
         return np.flatnonzero(self.skin & ((inside & deep) | near))
 
@@ -161,19 +163,15 @@ class Rig:
         return None
 
 
-def rotation_matrix(pose: Array) -> Array:
-    """Yaw, pitch, roll (..., 3), radians -> rotation matrices (..., 3, 3)."""
-    maths = _maths(pose)
-    yaw, pitch, roll = pose[..., 0], pose[..., 1], pose[..., 2]
-    cy, cp, cr = maths.cos(yaw), maths.cos(pitch), maths.cos(roll)
-    sy, sp, sr = maths.sin(yaw), maths.sin(pitch), maths.sin(roll)
-    rows = [
-        maths.stack([cr * cy, cr * sy * sp + sr * cp, cr * sy * cp - sr * sp], -1),
-        maths.stack([-sr * cy, -sr * sy * sp + cr * cp, -sr * sy * cp - cr * sp], -1),
-        maths.stack([-sy, cy * sp, cy * cp], -1),
-    ]
-    turned: Array = maths.stack(rows, -2)
-    return turned
+def rotation_of_pose(pose: Float[np.ndarray, "*t 3"]) -> Rotation:
+    """Yaw, pitch, roll, radians, of one pose or one a frame."""
+    yaw, pitch, roll = np.moveaxis(pose, -1, 0)
+    return Rotation.from_euler("xyz", np.stack([pitch, yaw, -roll], -1))
+
+
+def rotation_matrix(pose: Float[np.ndarray, "*t 3"]) -> Float[np.ndarray, "*t 3 3"]:
+    """The same as matrices."""
+    return np.asarray(rotation_of_pose(pose).as_matrix(), pose.dtype)
 
 
 def pose_of_rotation(rotation: Float[np.ndarray, "*t 3 3"]) -> Float[np.ndarray, "*t 3"]:
@@ -184,43 +182,9 @@ def pose_of_rotation(rotation: Float[np.ndarray, "*t 3 3"]) -> Float[np.ndarray,
     return np.stack([yaw, pitch, roll], -1)
 
 
-def rotate(points: Array, pose: Array) -> Array:
-    """Points (t, n, 3) or (n, 3) on the head, turned about the origin by poses (t, 3) -> (t, n, 3)."""
-    turned: Array = points @ rotation_matrix(pose).swapaxes(-1, -2)
-    return turned
-
-
-def project(points: Array, pose: Array, scale: Array, shift: Array) -> Array:
-    """Points on the head as a scaled orthographic camera sees them.
-
-    Args:
-        points: (t, n, 3) or (n, 3), metres.
-        pose: (t, 3), radians.
-        scale: (t,), fractions of the crop's side per metre.
-        shift: (t, 2), where the origin is seen, fractions of the crop's side, y down.
-
-    Returns:
-        (t, n, 2), fractions of the crop's side, x right and y down.
-    """
-    seen: Array = _flat(rotate(points, pose)) * scale[:, None, None] + shift[:, None]
-    return seen
-
-
-def project_perspective(points: Array, pose: Array, translation: Array, focal: float | Array) -> Array:
-    """Points on the head as a pinhole camera sees them. The camera stands at the origin and looks along -z.
-
-    Args:
-        points: (t, n, 3) or (n, 3), metres.
-        pose: (t, 3), radians.
-        translation: (t, 3), where the head's origin is, metres; z is negative, minus the distance.
-        focal: focal length in sides of the crop; the optical axis meets the crop's middle.
-
-    Returns:
-        (t, n, 2), fractions of the crop's side, x right and y down.
-    """
-    placed = rotate(points, pose) + translation[:, None]
-    seen: Array = 0.5 + focal * _flat(placed) / -placed[..., 2:]
-    return seen
+def rotate(points: Float[np.ndarray, "*t n 3"], pose: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t n 3"]:
+    """Points on the head, turned about the origin."""
+    return np.asarray(points @ rotation_matrix(pose).swapaxes(-1, -2))
 
 
 def _blend(weights: Array, offsets: Array) -> Array:
@@ -228,26 +192,5 @@ def _blend(weights: Array, offsets: Array) -> Array:
     return (weights @ offsets.reshape(len(offsets), -1)).reshape(*weights.shape[:-1], *offsets.shape[1:])
 
 
-def _flat(points: Array) -> Array:
-    """Points (..., 3), y up -> (..., 2), y down."""
-    flat: Array = _maths(points).stack([points[..., 0], -points[..., 1]], -1)
-    return flat
-
-
 def _length(offsets: Array) -> Array:
     return (offsets * offsets).sum(-1) ** 0.5
-
-
-def _maths(array: np.ndarray | Tensor) -> Any:
-    """The library that an array is from."""
-    return torch if isinstance(array, Tensor) else np
-
-
-def _inside(points: Float[np.ndarray, "n 2"], polygon: Float[np.ndarray, "p 2"]) -> Bool[np.ndarray, " n"]:
-    """Which points lie inside a polygon: those whose ray to the right crosses its sides an odd number of times."""
-    start, end = polygon, np.roll(polygon, -1, 0)
-    x, y = points[:, :1], points[:, 1:]
-    between = (start[:, 1] > y) != (end[:, 1] > y)
-    rise = end[:, 1] - start[:, 1]
-    crossing = start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / np.where(rise == 0, 1, rise)
-    return np.asarray((between & (x < crossing)).sum(1) % 2 == 1)

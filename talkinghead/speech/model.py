@@ -249,7 +249,7 @@ class PhamModel(SpeechModel):
             fps,
             blendshapes=expressions[0].numpy(),
             names=RIG_NAMES,
-            pose=from_quaternion(rotation[0]).numpy(),
+            pose=from_quaternion(rotation[0].numpy()),
         )
 
     def stream(self, fps: Fraction = Fraction(30)) -> PhamStream:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
+from talkinghead.rig.rig import pose_of_rotation, rotation_of_pose
 from talkinghead.speech.features import PHAM_CHUNK, PHAM_RATE, PHAM_SIZE, chunk_features
 
 ROTATION = 3
@@ -118,26 +120,15 @@ def sparsity_loss(predicted: Float[Tensor, "b t n"]) -> Float[Tensor, ""]:
     return predicted.mean()
 
 
-def to_quaternion(pose: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
-    """Vector part of the unit quaternion of yaw, pitch, roll (radians), its real part not negative.
-
-    The rotation is that of `face.rig.rotation_matrix`: by pitch about x, by yaw about y, by minus roll about z.
-    """
-    yaw, pitch, roll = (pose / 2).unbind(-1)
-    cy, cp, cr, sy, sp, sr = yaw.cos(), pitch.cos(), roll.cos(), yaw.sin(), pitch.sin(), roll.sin()
-    real = cr * cy * cp - sr * sy * sp
-    vector = torch.stack([cr * cy * sp + sr * sy * cp, cr * sy * cp - sr * cy * sp, -cr * sy * sp - sr * cy * cp], -1)
-    return torch.where(real < 0, -1.0, 1.0)[..., None] * vector
+def to_quaternion(pose: Float[np.ndarray, "t 3"]) -> Float32[np.ndarray, "t 3"]:
+    """Vector part of the unit quaternion of yaw, pitch, roll (radians, `rig.rig`), its real part not negative."""
+    return np.asarray(rotation_of_pose(pose).as_quat(canonical=True)[:, :3], np.float32)
 
 
-def from_quaternion(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
+def from_quaternion(vector: Float[np.ndarray, "t 3"]) -> Float32[np.ndarray, "t 3"]:
     """Yaw, pitch, roll (radians) of the unit quaternion with this vector part: the inverse of `to_quaternion`."""
-    x, y, z = vector.unbind(-1)
-    w = (1 - vector.square().sum(-1)).clamp_min(0).sqrt()
-    yaw = torch.asin((2 * (w * y - x * z)).clamp(-1, 1))
-    pitch = torch.atan2(2 * (y * z + w * x), 1 - 2 * (x * x + y * y))
-    roll = torch.atan2(-2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
-    return torch.stack([yaw, pitch, roll], -1)
+    real = np.sqrt(np.clip(1 - np.square(vector).sum(-1, keepdims=True), 0, None))
+    return pose_of_rotation(Rotation.from_quat(np.concatenate([vector, real], -1)).as_matrix()).astype(np.float32)
 
 
 class PhamStream:

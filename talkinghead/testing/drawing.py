@@ -5,6 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.testing.drawn_person import Colour, Person, Pose
@@ -199,11 +200,7 @@ def _backdrop(seed: int, colour: Colour, side: int) -> UInt8[np.ndarray, "{side}
 
 
 def _rotation(pose: Pose) -> Float[np.ndarray, "3 3"]:
-    (sy, sp, sr), (cy, cp, cr) = np.sin([pose.yaw, pose.pitch, pose.roll]), np.cos([pose.yaw, pose.pitch, pose.roll])
-    yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    pitch = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-    roll = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return roll @ yaw @ pitch
+    return np.asarray(Rotation.from_euler("xyz", [-pose.pitch, pose.yaw, pose.roll]).as_matrix())
 
 
 def _dome(person: Person, stretch: float, *, depth: float) -> Float[np.ndarray, "25 3"]:

@@ -16,12 +16,13 @@ from talkinghead import cli
 from talkinghead.commands import speak_live
 from talkinghead.commands.speak import choice
 from talkinghead.errors import UserError
-from talkinghead.face.shape3d import estimate_pose, resting_face
 from talkinghead.media.video import probe
 from talkinghead.motion.motion import Motion
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.rig.files.own import default_rig, save_rig
+from talkinghead.rig.fitting.resting_face import resting_face
+from talkinghead.rig.head_pose import estimate_pose
 from talkinghead.speech import speech_synthesis
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
 from talkinghead.speech.model import KarrasModel, PhamModel

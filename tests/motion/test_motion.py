@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save_file
 from talkinghead.errors import UserError
 from talkinghead.face.crop import to_crop, window_for
 from talkinghead.face.landmarks import interocular
-from talkinghead.face.retarget import retarget
 from talkinghead.media.video import VideoWriter
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.retarget import retarget
 from talkinghead.testing.synthetic import write_clip
 
 

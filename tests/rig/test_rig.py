@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from talkinghead.face import landmarks as scheme
-from talkinghead.face.shape3d import estimate_pose
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
-from talkinghead.rig.rig import Rig, pose_of_rotation, project, project_perspective, rotate, rotation_matrix
+from talkinghead.rig.head_pose import Pose, estimate_pose
+from talkinghead.rig.rig import Rig, pose_of_rotation, rotate, rotation_matrix
+from talkinghead.testing.drawing import draw_person
+from talkinghead.testing.drawn_person import Pose as Drawn
 
 
 @pytest.fixture(scope="module")
@@ -104,23 +106,16 @@ def test_an_identity_is_the_same_in_all_frames_unless_there_is_one_a_frame(rig):
 
 
 def test_torch_and_numpy_agree(rig):
-    random = np.random.default_rng(1)
-    row, pose = random.random((3, 46)), random.normal(0, 0.3, (3, 3))
-    scale, shift = random.uniform(3, 5, 3), random.uniform(0.4, 0.6, (3, 2))
-    numbers = project(rig.landmarks_3d(rig.vertices(row)), pose, scale, shift)
-    tensors = [torch.from_numpy(array) for array in (row, pose, scale, shift)]
-    found = project(rig.landmarks_3d(rig.vertices(tensors[0])), *tensors[1:])
-    assert found.dtype == torch.float64 and np.allclose(found.numpy(), numbers, atol=1e-12)
+    row = np.random.default_rng(1).random((3, 46))
+    found = rig.landmarks_3d(rig.vertices(torch.from_numpy(row)))
+    assert found.dtype == torch.float64
+    assert np.allclose(found.numpy(), rig.landmarks_3d(rig.vertices(row)), atol=1e-12)
 
 
 def test_landmarks_can_be_learnt_from(rig):
-    small = rig.at_landmarks()
     row = torch.zeros(2, 46, dtype=torch.float64, requires_grad=True)
-    pose = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
-    scale, shift = torch.full((2,), 4.0, dtype=torch.float64), torch.full((2, 2), 0.5, dtype=torch.float64)
-    project(small.vertices(row), pose, scale, shift).square().sum().backward()
+    rig.at_landmarks().vertices(row).square().sum().backward()
     assert row.grad is not None and (row.grad.abs().sum(0) > 0).all()
-    assert pose.grad is not None and pose.grad.abs().min() > 0
 
 
 def test_the_rig_of_68_points_moves_as_the_whole_one(rig):
@@ -138,30 +133,24 @@ def test_positive_angles_turn_right_look_down_and_lean_right(rig):
     assert rotate(top, np.array([[0.0, 0.0, 0.3]]))[0, 0, 0] > 0.02
 
 
-def test_the_pose_is_the_one_that_head_shape_finds(rig):
-    """Its axes have y down and z away; a pose written in them is turned over about x."""
-    random = np.random.default_rng(3)
-    pose = random.uniform(-1, 1, (20, 3)) * [0.7, 0.4, 0.6]
+def seen(points: np.ndarray, pose: np.ndarray, *, scale: float = 4.0) -> np.ndarray:
+    """Where points on the head are seen, the origin in the middle of the crop."""
+    return Pose(rotation_matrix(pose), np.full(len(pose), scale), np.full((len(pose), 2), 0.5)).project(points)
+
+
+def test_the_pose_is_found_in_what_is_seen(rig):
+    pose = np.random.default_rng(3).uniform(-1, 1, (20, 3)) * [0.7, 0.4, 0.6]
     rest = points(rig).astype(np.float64)
-    flat = project(rest, pose, np.full(20, 4.0), np.full((20, 2), 0.5))
-    found = estimate_pose(flat, rest * [1, -1, -1], steps=80).rotation
-    flip = np.array([1, -1, -1])
-    assert np.allclose(pose_of_rotation(flip[:, None] * found * flip), pose, atol=2e-3)
+    assert np.allclose(pose_of_rotation(estimate_pose(seen(rest, pose), rest, steps=80).rotation), pose, atol=2e-3)
 
 
 def test_drawn_faces_turn_the_same_way(rig):
-    from talkinghead.testing.drawing import draw_person
-    from talkinghead.testing.drawn_person import Pose
-
     rest = points(rig).astype(np.float64)
     for index, name in enumerate(("yaw", "pitch", "roll")):
         pose = np.zeros((1, 3))
         pose[0, index] = 0.3
-        ours = (
-            project(rest, pose, np.ones(1), np.zeros((1, 2)))[0]
-            - project(rest, 0 * pose, np.ones(1), np.zeros((1, 2)))[0]
-        )
-        still, drawn = (draw_person(1, look, size=256)[1] for look in (Pose(), Pose(**{name: 0.3})))
+        ours = (seen(rest, pose) - seen(rest, 0 * pose))[0]
+        still, drawn = (draw_person(1, look, size=256)[1] for look in (Drawn(), Drawn(**{name: 0.3})))
         theirs = drawn - still
         inner = slice(17, 68)
         ours, theirs = (moved[inner] - moved[inner].mean(0) for moved in (ours, theirs))
@@ -176,24 +165,8 @@ def test_rotations_are_rotations_and_give_their_pose_back():
 
 
 def test_projections_have_x_right_and_y_down(rig):
-    flat = project(points(rig), np.zeros((1, 3)), np.full(1, 4.0), np.full((1, 2), 0.5))[0]
+    flat = seen(points(rig), np.zeros((1, 3)))[0]
     assert flat[36, 0] < 0.5 < flat[45, 0] and flat[8, 1] > flat[27, 1]
-
-
-def test_from_far_away_perspective_is_orthographic(rig):
-    rest, pose, far = points(rig).astype(np.float64), np.array([[0.3, 0.1, 0.2]]), 1000.0
-    seen = project_perspective(rest, pose, np.array([[0.01, 0.02, -far]]), 4.0 * far)
-    flat = project(rest, pose, np.full(1, 4.0), np.array([[0.5 + 0.04, 0.5 - 0.08]]))
-    assert np.allclose(seen, flat, atol=2e-4)
-
-
-def test_near_things_are_larger_in_perspective(rig):
-    rest = points(rig)
-    near, away = (
-        project_perspective(rest, np.zeros((1, 3)), np.array([[0.0, 0.0, -depth]]), depth * 4) for depth in (0.4, 4.0)
-    )
-    grown = scheme.interocular(near) / np.linalg.norm(near[:, 0] - near[:, 16], axis=-1)
-    assert grown > scheme.interocular(away) / np.linalg.norm(away[:, 0] - away[:, 16], axis=-1)
 
 
 @pytest.mark.parametrize(

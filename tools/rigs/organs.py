@@ -6,6 +6,9 @@ Lengths are centimetres; x to the viewer's right, y up, z towards the viewer.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
+
+from talkinghead.face.alignment import similarity
 
 GAZE_DEGREES = {
     "eyeLookUp": (-20.0, 0.0),
@@ -118,13 +121,9 @@ def strip(row: np.ndarray, *, closed: bool = False) -> np.ndarray:
 
 
 def _turn(down: float, right: float) -> np.ndarray:
-    (sp, sy), (cp, cy) = np.sin(np.radians([down, right])), np.cos(np.radians([down, right]))
-    return np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return Rotation.from_euler("xy", [down, right], degrees=True).as_matrix()
 
 
 def _rigid(points: np.ndarray, offsets: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How other points move when they are one solid with these (Kabsch)."""
-    middle, target = points.mean(0), (points + offsets).mean(0)
-    left, _, right = np.linalg.svd((points + offsets - target).T @ (points - middle))
-    left[:, 2] *= np.sign(np.linalg.det(left @ right))
-    return (others - middle) @ (left @ right).T + target - others
+    """How other points move when they are one solid with these."""
+    return similarity(points, points + offsets, scaled=False)(others) - others

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from jaxtyping import Float32, Int
 
 from talkinghead.errors import UserError
@@ -183,8 +184,6 @@ def _sound_beside(motion: Motion, path: Path, *, overwrite: bool) -> str | None:
 
 def write_wav(sound: Path, path: Path) -> None:
     """The sound of a media file as 16-bit WAV with one channel, counted from its first video frame."""
-    import soundfile
-
     waveform, rate = read_sound(sound)
     samples = np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16)
     soundfile.write(path, samples, rate, format="WAV", subtype="PCM_16")

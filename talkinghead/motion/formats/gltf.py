@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from talkinghead.media.files import atomic_path
-from talkinghead.rig.rig import rotation_matrix
+from talkinghead.rig.rig import rotation_of_pose
 from talkinghead.rig.shade import vertex_normals
 
 FLOAT, INDEX, BYTE = 5126, 5125, 5121
@@ -163,9 +163,7 @@ class _Store:
 
 def quaternions(pose: Float[np.ndarray, "t 3"]) -> Float32[np.ndarray, "t 4"]:
     """Poses as unit quaternions (x, y, z, w), without jumps of sign."""
-    from scipy.spatial.transform import Rotation
-
-    found = Rotation.from_matrix(rotation_matrix(pose.astype(np.float64))).as_quat()
+    found = rotation_of_pose(pose).as_quat()
     turns = np.sign((found[1:] * found[:-1]).sum(1))
     found[1:] *= np.cumprod(np.where(turns == 0, 1, turns))[:, None]
     return np.asarray(found, np.float32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from talkinghead.face.retarget import TurnLimit
+from talkinghead.motion.turn_limit import TurnLimit
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks, draw_many
-from talkinghead.face.retarget import TurnLimit
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import encode_jpeg, frame_to_tensor
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.turn_limit import TurnLimit
 from talkinghead.portrait.avatar.animation import Animation, Animator
 from talkinghead.portrait.avatar.layered_rendering import Painter, render_layers
 from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig, retarget_motion

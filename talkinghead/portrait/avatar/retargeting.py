@@ -8,9 +8,9 @@ from jaxtyping import Float32
 
 from talkinghead.errors import UserError
 from talkinghead.face.frames import Missing, fill_gaps
-from talkinghead.face.retarget import retarget
 from talkinghead.face.smooth import one_euro
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.retarget import retarget
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file
 
+from talkinghead.face.alignment import similarity
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS
 from talkinghead.weights.shipped import shipped
 
@@ -36,25 +37,13 @@ def denoised(source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"
         source: landmarks of a photo.
         target: landmarks of the same person, or carried over to her.
     """
-    turned, still = _turn(target), similarity(source, target, source)
+    turned, still = _turn(target), similarity(source, target)(source)
     movement = _movement(still, target, turned)
     moved = still + (movement_filter() @ movement.ravel()).reshape(68, 2) @ turned.T
     middle = (moved[_UPPER] + moved[_LOWER]) / 2
     gap = (target[_LOWER] - target[_UPPER]) / 2
     moved[_UPPER], moved[_LOWER] = middle - gap, middle + gap
     return moved.astype(np.float32)
-
-
-def similarity(
-    source: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"], points: Float[np.ndarray, "m 2"]
-) -> Float[np.ndarray, "m 2"]:
-    """Move points by the turn, scale and shift that brings `source` nearest to `target` (least squares)."""
-    z, w, p = (a[:, 0] + 1j * a[:, 1] for a in (source.astype(np.float64), target.astype(np.float64), points))
-    centred = z - z.mean()
-    spread = (np.abs(centred) ** 2).sum()
-    turn = (centred.conj() * (w - w.mean())).sum() / spread if spread > 0 else 1.0
-    moved = turn * (p - z.mean()) + w.mean()
-    return np.stack([moved.real, moved.imag], -1)
 
 
 @cache
@@ -102,7 +91,7 @@ def measure_movement_filter(
 
 def _both_ways(source: Float[np.ndarray, "68 2"], target: Float[np.ndarray, "68 2"]) -> list[np.ndarray]:
     """What is left of the movement when the head is laid over itself, as is and mirrored, flat."""
-    left = _movement(similarity(source, target, source), target, _turn(target))
+    left = _movement(similarity(source, target)(source), target, _turn(target))
     return [left.ravel(), (left[MIRROR] * [-1, 1]).ravel()]
 
 

@@ -9,8 +9,9 @@ from jaxtyping import Float, Float32, UInt8
 from scipy.spatial import Delaunay
 
 from talkinghead.face import landmarks as scheme
+from talkinghead.face.alignment import similarity
 from talkinghead.face.landmarks import downwards, interocular
-from talkinghead.portrait.warping.denoise import denoised, similarity
+from talkinghead.portrait.warping.denoise import denoised
 
 Box = tuple[slice, slice]
 """Rows and columns."""
@@ -84,7 +85,7 @@ class Warp:
     ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
         """The points of the warp in the photo and in the target: landmarks, hair, the frame's edge."""
         source, target, anchors = self._points, uncrossed(target), self._anchors
-        moved = similarity(source[STILL], target[STILL], anchors)
+        moved = similarity(source[STILL], target[STILL])(anchors)
         frame = frame_points()
         busy = np.concatenate([source, target, anchors, moved])
         clear = np.linalg.norm(frame[:, None] - busy[None], axis=-1).min(1) > _CLEARANCE

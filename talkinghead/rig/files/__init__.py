@@ -5,5 +5,5 @@
 * gltf: Shapes from glTF 2.0: the mesh with most morph targets in a .gltf or .glb file.
 * load: Rigs from and to files: our own format, and the way to the readers of others.
 * meshes: Meshes from and to files: Wavefront OBJ and PLY, vertices and triangles alone.
-* own: Our own format for rigs, and the rig that ships.
+* own: Our own format for rigs, and the two that ship.
 """

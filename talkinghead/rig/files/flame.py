@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
+from scipy.spatial.transform import Rotation
 
 from talkinghead.errors import UserError
+from talkinghead.face.alignment import similarity
 from talkinghead.media.safe_pickle import load_pickle
 from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.rig import Rig
@@ -110,9 +112,8 @@ def _jaw(model: dict[str, Any], neutral: Float[np.ndarray, "v 3"]) -> dict[str, 
     share = np.asarray(model["weights"], np.float64)[:, JAW, None]
     offsets = {}
     for name, (down, aside) in JAW_TURNS.items():
-        (sx, sy), (cx, cy) = np.sin([down, aside]), np.cos([down, aside])
-        turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-        offsets[name] = share * ((neutral - joint) @ turn.T + joint - neutral)
+        turn = Rotation.from_euler("xy", [down, aside])
+        offsets[name] = share * (turn.apply(neutral - joint) + joint - neutral)
     return offsets
 
 
@@ -127,11 +128,7 @@ def _with_jaw(
     inner = (neutral[faces[triangles]] * weights[..., None]).sum(1)
     rig = default_rig()
     ours = rig.landmarks_3d(rig.neutral[None])[0].astype(np.float64)
-    middle, target = ours[17:].mean(0), inner.mean(0)
-    left, size, right = np.linalg.svd((inner - target).T @ (ours[17:] - middle))
-    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    scale = (size * sign).sum() / ((ours[17:] - middle) ** 2).sum()
-    wanted = scale * (ours[:17] - middle) @ ((left * sign) @ right).T + target
+    wanted = similarity(ours[17:], inner)(ours[:17])
     middles = neutral[faces].mean(1)
     nearest = np.array([int(((middles - point) ** 2).sum(1).argmin()) for point in wanted])
     return np.concatenate([nearest, triangles]), np.concatenate([np.full((17, 3), 1 / 3, np.float32), weights])

@@ -23,7 +23,7 @@ WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
 def load_gltf(path: Path) -> Rig:
-    """The rig in a glTF file, with its landmarks in landmarks.json beside it (see `rig_targets`).
+    """The rig in a glTF file, with its landmarks in landmarks.json beside it (see `folder`).
 
     The vertices of all primitives of the mesh are put together. Nodes' transforms are left out.
 

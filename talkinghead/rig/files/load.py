@@ -14,8 +14,8 @@ def load_rig(path: Path) -> Rig:
     """A rig from a file or a folder.
 
     * .safetensors: our own (`save_rig`)
-    * a folder of .obj or .ply meshes, like ICT-FaceKit's (`rig_targets.load_folder`)
-    * .gltf, .glb: a mesh with morph targets (`gltf_targets.load_gltf`)
+    * a folder of .obj or .ply meshes, like ICT-FaceKit's (`folder.load_folder`)
+    * .gltf, .glb: a mesh with morph targets (`gltf.load_gltf`)
     * .npz, .pkl: FLAME (`flame.load_flame`)
 
     Raises:

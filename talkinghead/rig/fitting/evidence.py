@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from talkinghead.rig.fitting.solver import Penalties, Points, State, linearise, outline_trust, robust
+from talkinghead.rig.fitting.solver import Penalties, Points, State, linearise, robust
+from talkinghead.rig.head_pose import outline_trust
 
 UNSEEN = 4.0
 """Landmarks of trackers are wrong alike from frame to frame and in ways that expressions can make: noise is this many
@@ -52,7 +53,7 @@ def learned(
         prior: what is believed of any frames; its noise is the most that is believed.
     """
     parts = linearise(frames, points, state)
-    trust = trust * outline_trust(state.rotation) * robust(parts[2], prior.noise)
+    trust = trust * outline_trust(state.rotation[:, 2, 0]) * robust(parts[2], prior.noise)
     known, unexplained = information(parts, np.concatenate([trust, trust], 1))
     noise = max(UNSEEN * unexplained, LEAST_NOISE)
     error = standard_errors(known / noise**2)

@@ -1,7 +1,7 @@
 """Who it is: a person's identity on a rig, from landmarks of some frames in any pose and with any expression.
 
 Poses, weights and identity depend on one another. Rounds alternate between the bounded fit of each frame
-(`rig_solver`) and a step on what all frames share, in which each frame's pose and weights follow along, as far as they
+(`solver`) and a step on what all frames share, in which each frame's pose and weights follow along, as far as they
 can: the rare expression's penalty is a parabola there, steeper the smaller its weight (iteratively reweighted least
 squares), so that a weight near 0 stays where it is.
 """
@@ -15,7 +15,8 @@ from jaxtyping import Float, Float32
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.frames import evenly_spread
 from talkinghead.rig.fitting.evidence import learned
-from talkinghead.rig.fitting.solver import Penalties, Points, State, linearise, outline_trust, robust, solve, start
+from talkinghead.rig.fitting.solver import Penalties, Points, State, linearise, robust, solve, start
+from talkinghead.rig.head_pose import outline_trust
 from talkinghead.rig.rig import Rig
 
 LEAST_WEIGHT = 1e-3
@@ -34,7 +35,7 @@ class FitSettings:
     """How a rig is fitted."""
 
     noise: float = 0.0012
-    """Standard deviation of a landmark on the head, metres, at most: less where frames show less (`rig_evidence`)."""
+    """Standard deviation of a landmark on the head, metres, at most: less where frames show less (`evidence`)."""
     usual_weight: float = 0.15
     """Mean of an expression's weight when nothing is known."""
     weight_step: float = 0.10
@@ -145,7 +146,7 @@ def _shared_step(
 ) -> tuple[PersonFit, State]:
     """One Gauss-Newton step on identity and own shape; each frame's pose and weights are eliminated (Schur)."""
     camera, by_weight, residual = linearise(frames, person.points(rig), state)
-    trust = outline_trust(state.rotation) * robust(residual, penalties.noise) / penalties.noise**2
+    trust = outline_trust(state.rotation[:, 2, 0]) * robust(residual, penalties.noise) / penalties.noise**2
     trust = np.concatenate([trust, trust], 1)[..., None]
     own = np.concatenate([camera, by_weight], 2).astype(np.float64)
     given = (trust * own).transpose(0, 2, 1)
@@ -172,7 +173,7 @@ class _Shape:
     point's own offset moves that point alone, so that the matrix is never written out."""
 
     def __init__(self, state: State, small: Rig):
-        self.seen = state.rotation[:, :2] * np.array([1.0, -1.0])[:, None]
+        self.seen = state.pose.camera
         self.by_mode = np.einsum("fij,knj->fink", self.seen, small.identity, optimize=True)
         self.by_mode = self.by_mode.reshape(len(self.seen), 136, -1)
 

@@ -9,12 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
 
-from talkinghead.face import landmarks as scheme
-from talkinghead.face.shape3d import OUTLINE_SLIDES, estimate_pose
-
-FLIP = np.array([1.0, -1.0, -1.0])
-"""Between the rig's axes (y up, z to the viewer) and those of `head_shape`."""
+from talkinghead.rig.head_pose import PICTURE, Pose, estimate_pose, outline_trust
 
 SWEEPS = 12
 """Of coordinate descent in each step; each step starts where the last one ended."""
@@ -64,10 +61,14 @@ class State:
         """Some of the frames."""
         return State(self.rotation[chosen], self.scale[chosen], self.shift[chosen], self.weights[chosen])
 
+    @property
+    def pose(self) -> Pose:
+        """How the head is held."""
+        return Pose(self.rotation, self.scale, self.shift)
+
     def predict(self, points: Points) -> Float[np.ndarray, "t 68 2"]:
         """Where the landmarks are seen, fractions of the crop's side."""
-        seen = (shapes(points, self.weights) @ self.rotation.transpose(0, 2, 1))[..., :2] * FLIP[:2]
-        return seen * self.scale[:, None, None] + self.shift[:, None]
+        return self.pose.project(shapes(points, self.weights))
 
 
 def shapes(points: Points, weights: Float[np.ndarray, "t k"]) -> Float[np.ndarray, "t 68 3"]:
@@ -78,9 +79,8 @@ def shapes(points: Points, weights: Float[np.ndarray, "t k"]) -> Float[np.ndarra
 
 def start(landmarks: Float[np.ndarray, "t 68 2"], points: Points) -> State:
     """The resting face in the pose that explains the landmarks best."""
-    pose = estimate_pose(landmarks.astype(np.float64), points.base * FLIP)
-    rotation = FLIP[:, None] * pose.rotation * FLIP
-    return State(rotation, pose.scale, pose.position, np.zeros((len(landmarks), len(points.expressions))))
+    pose = estimate_pose(landmarks.astype(np.float64), points.base)
+    return State(pose.rotation, pose.scale, pose.position, np.zeros((len(landmarks), len(points.expressions))))
 
 
 def solve(
@@ -96,7 +96,7 @@ def solve(
     least, most = state.scale / MOST_SCALING, state.scale * MOST_SCALING
     for _ in range(steps):
         camera, by_weight, residual = linearise(landmarks, points, state)
-        counted = trust * outline_trust(state.rotation) * robust(residual, penalties.noise)
+        counted = trust * outline_trust(state.rotation[:, 2, 0]) * robust(residual, penalties.noise)
         counted = np.concatenate([counted, counted], 1)
         state = _step(camera, by_weight, residual, counted.astype(np.float32), state, penalties)
         state = replace(state, scale=np.clip(state.scale, least, most))
@@ -115,19 +115,11 @@ def linearise(
     across = np.stack([nil, z, -y, x, one, nil], -1)
     down = np.stack([z, nil, -x, -y, nil, one], -1)
     camera = np.concatenate([across, down], 1)
-    seen = (state.rotation[:, :2] * FLIP[:2, None]).astype(np.float32)
+    seen = state.pose.camera.astype(np.float32)
     flat = points.expressions.astype(np.float32).transpose(2, 1, 0).reshape(3, -1)
     by_weight = (seen.reshape(-1, 3) @ flat).reshape(frames, 136, kinds)
-    offset = (landmarks - state.shift[:, None]) / state.scale[:, None, None] - turned[..., :2] * FLIP[:2]
+    offset = (landmarks - state.shift[:, None]) / state.scale[:, None, None] - turned[..., :2] * PICTURE
     return camera.astype(np.float32), by_weight, np.concatenate([offset[..., 0], offset[..., 1]], 1)
-
-
-def outline_trust(rotation: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 68"]:
-    """Less for the jaw of a turned head: what is marked there is the outline, which slides over the cheek."""
-    turned = np.degrees(np.arcsin(np.clip(rotation[:, 2, 0], -1, 1)))
-    trust = np.ones((len(rotation), 68))
-    trust[:, scheme.JAW] = np.maximum(np.exp(-((turned / OUTLINE_SLIDES) ** 2)), 0.02)[:, None]
-    return trust
 
 
 def robust(residual: Float[np.ndarray, "t 136"], noise: float) -> Float[np.ndarray, "t 68"]:
@@ -159,7 +151,7 @@ def _step(
     vector += np.einsum("tij,tj->ti", matrix, state.weights)
     weights = bounded(matrix, vector - penalties.rate, state.weights, walk=1 / penalties.step**2)
     change = solved[..., -1] - np.einsum("tik,tk->ti", solved[..., :-1], weights - state.weights)
-    rotation = _small_turns(change[:, :3]) @ state.rotation
+    rotation = Rotation.from_rotvec(change[:, :3]).as_matrix() @ state.rotation
     return State(
         rotation,
         state.scale * np.exp(np.clip(change[:, 3], -0.3, 0.3)),
@@ -222,13 +214,3 @@ def _hold_turns(
     # Neighbours move too: half of the wish keeps the iteration from swinging.
     pull[:, :3, 0] += strength * wish
     inner[:, range(3), range(3)] += 4 * strength
-
-
-def _small_turns(angles: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3 3"]:
-    """Rotation matrices of rotation vectors, radians (Rodrigues)."""
-    angle = np.maximum(np.linalg.norm(angles, axis=1), 1e-12)[:, None]
-    x, y, z = (angles / angle).T
-    nil = np.zeros_like(x)
-    cross = np.stack([np.stack([nil, -z, y], 1), np.stack([z, nil, -x], 1), np.stack([-y, x, nil], 1)], 1)
-    sine, cosine = np.sin(angle)[..., None], np.cos(angle)[..., None]
-    return np.asarray(np.eye(3) + sine * cross + (1 - cosine) * cross @ cross)

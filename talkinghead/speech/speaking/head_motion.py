@@ -22,9 +22,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from talkinghead.face.frames import between, evenly_spread, from_known
 from talkinghead.face.landmarks import EYELID_PAIRS
-from talkinghead.face.retarget import hold, study
-from talkinghead.face.shape3d import estimate_pose, resting_face
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.retarget import hold, study
+from talkinghead.rig.fitting.resting_face import resting_face
+from talkinghead.rig.head_pose import estimate_pose
 from talkinghead.rig.rig import pose_of_rotation
 
 SPREAD = np.radians([2.7, 2.5, 1.7])
@@ -73,7 +74,7 @@ class HeadMotion:
     """How a head is held, and its blinks."""
 
     pose: Float32[np.ndarray, "t 3"]
-    """Yaw, pitch, roll in radians (`face.rig`), around how the person usually holds the head."""
+    """Yaw, pitch, roll in radians (`rig.rig`), around how the person usually holds the head."""
     blink: Float32[np.ndarray, " t"]
     """0 open .. 1 closed."""
 
@@ -186,7 +187,7 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
     landmarks = reference.landmarks[seen].astype(np.float64)
     person = study(landmarks)
     face = resting_face(landmarks[evenly_spread(len(seen), 32)])
-    turns = pose_of_rotation(_upright(estimate_pose(landmarks, face).rotation))
+    turns = pose_of_rotation(estimate_pose(landmarks, face).rotation)
     turns = np.clip(turns - np.median(turns, 0), -_WIDE, _WIDE)
     points = hold(person, landmarks).points
     gaps = np.linalg.norm(points[:, EYELID_PAIRS[:, 0]] - points[:, EYELID_PAIRS[:, 1]], axis=-1)
@@ -200,12 +201,6 @@ def follow(reference: Motion, frames: int, fps: Fraction) -> HeadMotion:
         times = last - np.abs(last - times % (2 * last))
     pose = from_known(smooth, seen / own, times)
     return HeadMotion(pose.astype(np.float32), np.interp(times, seen / own, blink).astype(np.float32))
-
-
-def _upright(rotation: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 3 3"]:
-    """Rotations in `head_shape`'s axes (y down, z away) -> in the rig's, or back."""
-    flip = np.array([1.0, -1.0, -1.0])
-    return flip[:, None] * rotation * flip
 
 
 def _liveliness(loud: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 import soxr
-import torch
 from jaxtyping import Float
 
 from talkinghead.motion.motion import Motion
@@ -91,7 +90,7 @@ class LiveFace:
             return None
         rotation, expressions = (np.stack(part) for part in zip(*found, strict=True))
         spoken = SpeechMotion(self.fps, blendshapes=expressions, names=RIG_NAMES)
-        head = self._head(len(found), from_quaternion(torch.from_numpy(rotation)).numpy())
+        head = self._head(len(found), from_quaternion(rotation))
         head = head_motion.edited(head, self.fps, pose=self.style.pose, blinks=self.style.blinks, first=self.frames)
         self.frames += len(found)
         return speak_motion(spoken, head, self.rig, strength=self.style.strength)

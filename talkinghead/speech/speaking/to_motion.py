@@ -4,7 +4,7 @@
 person whose photos are known: the few-shot head is drawn from those.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -14,13 +14,14 @@ from jaxtyping import Float, Float32, Int
 
 from talkinghead.errors import UserError
 from talkinghead.face.crop import to_crop, window_for
-from talkinghead.face.landmarks import INNER_LIP_PAIRS
-from talkinghead.face.retarget import Person, hold, study, transfer
-from talkinghead.face.shape3d import Pose, face_model
+from talkinghead.face.landmarks import interocular
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.retarget import Person, hold, lips_closed, study, transfer
 from talkinghead.rig import arkit
+from talkinghead.rig.files.own import average_face
 from talkinghead.rig.fitting.inverse import closed_eyes
-from talkinghead.rig.rig import Rig, pose_of_rotation, project, rotation_matrix
+from talkinghead.rig.head_pose import Pose
+from talkinghead.rig.rig import Rig, pose_of_rotation, rotation_matrix
 from talkinghead.speech.model import SpeechMotion
 from talkinghead.speech.speaking.head_motion import HeadMotion
 
@@ -29,9 +30,6 @@ NECK = np.array([0.0, -0.09, -0.06], np.float32)
 
 MOST_TURNED = np.radians([12, 10, 8])
 """How far from the front a person may stand at rest: yaw, pitch, roll of the photos are kept up to this."""
-
-_AXES = np.array([1.0, -1.0, -1.0])
-"""The rig's axes in those of `head_shape`, and back."""
 
 
 def speak_motion(
@@ -71,10 +69,9 @@ def speak_motion(
     scale, shift = _framing(rig)
     neck = shift + scale * NECK[:2] * np.array([1, -1], np.float32)
     placed = pose.astype(np.float32)
-    size, where = np.full(len(head), scale, np.float32), np.tile(neck.astype(np.float32), (len(head), 1))
-    landmarks: Float32[np.ndarray, "t 68 2"] = project(points - NECK, placed, size, where)
+    held = Pose(rotation_matrix(placed), np.full(len(head), scale), np.tile(neck, (len(head), 1)))
     return Motion(
-        landmarks.astype(np.float32),
+        held.project(points - NECK).astype(np.float32),
         np.ones(len(head), np.float32),
         spoken.fps,
         pose=placed,
@@ -117,6 +114,10 @@ class Likeness:
     """A person as the rig's movement is carried over to: made once, used for every frame."""
 
     rig: Rig
+    driver: Person
+    """The rig's resting face, as large as the average face."""
+    enlarged: float
+    """How many times larger that is than the rig."""
     person: Person
     stance: Float[np.ndarray, " 3"]
     """How the person holds the head at rest: yaw, pitch, roll."""
@@ -126,17 +127,28 @@ class Likeness:
     @classmethod
     def of(cls, rig: Rig, source_landmarks: Float[np.ndarray, "n 68 2"]) -> "Likeness":
         """The person of these photos, who is as large and stands as there (median)."""
-        person = study(source_landmarks)
+        rest = rig.landmarks_3d(rig.neutral[None])[0].astype(np.float64)
+        enlarged = float(interocular(average_face().neutral[:, :2]) / interocular(rest[:, :2]))
+        driver, person = Person(lips_closed(enlarged * rest), 1.0), study(source_landmarks)
         own = hold(person, source_landmarks).pose
-        stance = np.median(np.clip(pose_of_rotation(_turned(own.rotation)), -MOST_TURNED, MOST_TURNED), 0)
-        upright = _turned(rotation_matrix(stance))
-        middle = np.median(own.position, 0) + person.size * (upright @ _neck(rig, person))[:2]
-        return cls(rig, person, stance, middle)
+        stance = np.median(np.clip(pose_of_rotation(own.rotation), -MOST_TURNED, MOST_TURNED), 0)
+        unmoved = cls(rig, driver, enlarged, person, stance, np.median(own.position, 0))
+        return replace(unmoved, middle=unmoved.pose(stance[None]).project(unmoved.neck)[0, 0])
+
+    @property
+    def neck(self) -> Float[np.ndarray, "1 3"]:
+        """Where the person's head turns, metres."""
+        return self.person.face.mean(0) + (self.enlarged * NECK - self.driver.face.mean(0))[None]
+
+    def pose(self, angles: Float[np.ndarray, "t 3"]) -> Pose:
+        """The person turned about the neck by yaw, pitch and roll."""
+        frames = len(angles)
+        return Pose(rotation_matrix(angles), np.full(frames, self.person.size), np.tile(self.middle, (frames, 1)))
 
     def landmarks(self, motion: Motion) -> Float32[np.ndarray, "t 68 2"]:
         """The motion's landmarks in this person's proportions, fractions of the crop's side.
 
-        Expressions are carried over as `face.retarget` does, but the driver's resting face and pose are known exactly.
+        Expressions are carried over as `motion.retarget` does; the driver's resting face and pose are known exactly.
 
         Args:
             motion: made by `speak_motion` of the same rig: vertices that face forward, and a pose.
@@ -149,13 +161,9 @@ class Likeness:
             raise UserError(
                 f"the motion has no pose, or no vertices of the rig {rig.name}; make it with talkinghead speak."
             )
-        driver, to_face = _as_person(rig)
-        offsets = (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None])) * to_face * _AXES
-        moved = transfer(driver, driver.face + offsets, self.person)
-        rotation = _turned(rotation_matrix(motion.pose.astype(np.float64) + self.stance))
-        frames = len(motion)
-        pose = Pose(rotation, np.full(frames, self.person.size), np.tile(self.middle, (frames, 1)))
-        return pose.project(moved - _neck(rig, self.person)).astype(np.float32)
+        offsets = self.enlarged * (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None]))
+        moved = transfer(self.driver, self.driver.face + offsets, self.person)
+        return self.pose(motion.pose + self.stance).project(moved - self.neck).astype(np.float32)
 
 
 def mesh_motion(
@@ -185,26 +193,3 @@ def _framing(rig: Rig) -> tuple[float, Float32[np.ndarray, " 2"]]:
     rest = rig.landmarks_3d(rig.neutral[None])[0][:, :2] * [1e3, -1e3]
     window = window_for(rest)
     return 1e3 / window.side, to_crop(np.zeros((1, 2)), window)[0].astype(np.float32)
-
-
-@cache
-def _as_person(rig: Rig) -> tuple[Person, float]:
-    """The rig's resting face as `face.retarget` knows people, and its units to the metre."""
-    points = rig.landmarks_3d(rig.neutral[None])[0].astype(np.float64) * _AXES
-    mean = face_model().mean
-    to_face = float(np.linalg.norm(mean[36, :2] - mean[45, :2]) / np.linalg.norm(points[36, :2] - points[45, :2]))
-    face = (points - points.mean(0)) * to_face + mean.mean(0)
-    for upper, lower in INNER_LIP_PAIRS:
-        face[[upper, lower]] = (face[upper] + face[lower]) / 2
-    return Person(face, 1.0), to_face
-
-
-def _neck(rig: Rig, person: Person) -> Float[np.ndarray, " 3"]:
-    """Where the person's head turns, in units of the average face."""
-    centre: Float[np.ndarray, " 3"] = rig.landmarks_3d(rig.neutral[None])[0].mean(0)
-    return person.face.mean(0) + (NECK - centre) * _as_person(rig)[1] * _AXES
-
-
-def _turned(rotation: Float[np.ndarray, "*t 3 3"]) -> Float[np.ndarray, "*t 3 3"]:
-    """Rotations in the rig's axes -> in those of `head_shape` (y down, z away), or back."""
-    return _AXES[:, None] * rotation * _AXES

@@ -125,8 +125,8 @@ def turned(track: Track) -> tuple[np.ndarray, float]:
     known, or was held still."""
     if track.pose is None or float(track.pose.std(0).max()) < _STILL:
         return np.zeros((len(track), 3), np.float32), 0.0
-    vector = to_quaternion(torch.from_numpy(track.pose)).numpy()
-    return (vector - vector.mean(0)).astype(np.float32), 1.0
+    vector = to_quaternion(track.pose)
+    return vector - vector.mean(0), 1.0
 
 
 class PhamTraining(SpeechTraining):

@@ -11,11 +11,11 @@ from people import PAINTER, TINY, drawn_photos, tiny_head, turned_face
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks
-from talkinghead.face.retarget import retarget
 from talkinghead.face.smooth import one_euro
 from talkinghead.media.audio import read_sound
 from talkinghead.media.video import probe, read_frames
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.retarget import retarget
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
 from talkinghead.portrait.avatar.reenactment import Clip, beside, driver_crops, reenact
 from talkinghead.portrait.avatar.retargeting import ReenactmentConfig, retarget_motion

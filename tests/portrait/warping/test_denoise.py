@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from people import turned_face as turned
 
+from talkinghead.face.alignment import similarity
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, MIRROR, OUTER_LIP_PAIRS, mirror
-from talkinghead.portrait.warping.denoise import denoised, measure_movement_filter, movement_filter, similarity
+from talkinghead.portrait.warping.denoise import denoised, measure_movement_filter, movement_filter
 
 
 def size(movement: np.ndarray) -> float:
@@ -22,7 +23,7 @@ def test_no_movement_and_a_moved_head_are_left_as_they_are():
 
 def test_noise_goes_and_a_turn_stays():
     face, other = turned(0), turned(12)
-    turn = other - similarity(face, other, face)
+    turn = other - similarity(face, other)(face)
     lost = denoised(face, other) - other
     assert size(lost) < 0.35 * size(turn)
     noise = np.random.default_rng(0).normal(0, 0.004, (68, 2)).astype(np.float32)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from talkinghead.face.alignment import similarity
 from talkinghead.portrait.warping import warp
-from talkinghead.portrait.warping.denoise import similarity
 from talkinghead.portrait.warping.source_photos import nearest_source, source_distances
 
 
@@ -77,7 +77,7 @@ def test_warp_to_the_same_landmarks_changes_nothing(photo, face):
 
 
 def test_warp_brings_the_landmarks_to_the_target(face):
-    target = similarity(face, face + np.float32(0.04), face).astype(np.float32)
+    target = similarity(face, face + np.float32(0.04))(face).astype(np.float32)
     side = 128
     photo = np.zeros((side, side, 3), np.uint8)
     x, y = (face[30] * side - 0.5).round().astype(int)

@@ -7,7 +7,8 @@ from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.fitting.fit import BLOCK, fit_motion
 from talkinghead.rig.fitting.person import FitSettings, fit_person
 from talkinghead.rig.fitting.solver import bounded
-from talkinghead.rig.rig import Rig, pose_of_rotation, project, rotation_matrix
+from talkinghead.rig.head_pose import Pose
+from talkinghead.rig.rig import Rig, pose_of_rotation, rotation_matrix
 
 FRAMES = 120
 FPS = 30.0
@@ -24,7 +25,7 @@ def seen(rig: Rig, weights: np.ndarray, pose: np.ndarray, *, identity: np.ndarra
     points = rig.landmarks_3d(rig.vertices(weights, identity))
     scale = 4.0 * (1 + 0.05 * np.sin(np.arange(frames) / 20))
     shift = 0.5 + 0.02 * np.stack([np.sin(np.arange(frames) / 15), np.cos(np.arange(frames) / 25)], 1)
-    landmarks = project(points, pose, scale, shift) + random.normal(0, noise, (frames, 68, 2))
+    landmarks = Pose(rotation_matrix(pose), scale, shift).project(points) + random.normal(0, noise, (frames, 68, 2))
     return landmarks.astype(np.float32)
 
 

@@ -3,8 +3,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from talkinghead.face.shape3d import Pose, face_model
 from talkinghead.motion.motion import Motion
+from talkinghead.rig.files.own import average_face
+from talkinghead.rig.head_pose import Pose
 from talkinghead.rig.rig import rotation_matrix
 from talkinghead.speech.speaking.head_motion import (
     BLINKS_A_MINUTE,
@@ -20,7 +21,6 @@ from talkinghead.speech.speaking.head_motion import (
 )
 
 FPS = Fraction(30)
-FLIP = np.array([1.0, -1.0, -1.0])
 
 
 def test_the_same_seed_moves_alike_and_another_does_not():
@@ -125,13 +125,13 @@ def test_one_loudness_a_frame():
 
 def talking_head(pose: np.ndarray, blink: np.ndarray) -> Motion:
     """The average face, turned and with falling lids, as landmarks."""
-    turns = FLIP[:, None] * rotation_matrix(pose) * FLIP
-    points = np.tile(face_model().mean, (len(pose), 1, 1))
+    turns = rotation_matrix(pose)
+    points = np.tile(average_face().neutral.astype(np.float64), (len(pose), 1, 1))
     for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
         middle, gap = points[:, [upper, lower]].mean(1), points[:, upper] - points[:, lower]
         points[:, upper] = middle + (1 - blink[:, None]) * gap / 2
         points[:, lower] = middle - (1 - blink[:, None]) * gap / 2
-    camera = Pose(turns, np.full(len(pose), 0.2), np.full((len(pose), 2), 0.5))
+    camera = Pose(turns, np.full(len(pose), 2.2), np.full((len(pose), 2), 0.5))
     return Motion(camera.project(points).astype(np.float32), np.ones(len(pose), np.float32), FPS)
 
 

@@ -5,16 +5,15 @@ import pytest
 
 from talkinghead.errors import UserError
 from talkinghead.face import landmarks as scheme
-from talkinghead.face.shape3d import Pose, face_model
 from talkinghead.rig.arkit import ARKIT_NAMES, RIG_NAMES
-from talkinghead.rig.files.own import default_rig
+from talkinghead.rig.files.own import average_face, default_rig
+from talkinghead.rig.head_pose import Pose
 from talkinghead.rig.rig import Rig, rotation_matrix
 from talkinghead.speech.model import SpeechMotion
 from talkinghead.speech.speaking.head_motion import HeadMotion, still
 from talkinghead.speech.speaking.to_motion import Likeness, mesh_motion, rig_weights, speak_motion
 
 FPS = Fraction(30)
-FLIP = np.array([1.0, -1.0, -1.0])
 
 
 def weights(**expressions: list[float]) -> np.ndarray:
@@ -29,10 +28,10 @@ def said(blendshapes: np.ndarray, **more: object) -> SpeechMotion:
     return SpeechMotion(FPS, **({"blendshapes": blendshapes, "names": RIG_NAMES} | more))
 
 
-def photos(face: np.ndarray, *, yaw: float = 0.0, scale: float = 0.2) -> np.ndarray:
+def photos(face: np.ndarray, *, yaw: float = 0.0, scale: float = 2.2) -> np.ndarray:
     """Landmarks of a face in three photos."""
     poses = np.array([[yaw, 0, 0], [yaw + 0.05, 0.03, 0], [yaw - 0.05, -0.03, 0]])
-    turns = FLIP[:, None] * rotation_matrix(poses) * FLIP
+    turns = rotation_matrix(poses)
     return Pose(turns, np.full(3, scale), np.full((3, 2), 0.5)).project(np.tile(face, (3, 1, 1))).astype(np.float32)
 
 
@@ -126,9 +125,9 @@ def test_what_does_not_fit_is_named(spoken, frames, says):
 
 
 def test_a_person_keeps_face_place_and_size():
-    model = face_model()
-    person = model.mean + 1.5 * model.identity[0]
-    shown = photos(person, scale=0.17)
+    model = average_face()
+    person = model.neutral + 1.5 * model.identity[0]
+    shown = photos(person, scale=1.9)
     rig = default_rig()
     motion = speak_motion(said(weights(jawOpen=[0, 0.5])), still(2), rig)
     landmarks = Likeness.of(rig, shown).landmarks(motion)
@@ -144,7 +143,7 @@ def test_a_person_who_looks_aside_stays_so_and_nobody_looks_far_aside():
     rig, rest = default_rig(), speak_motion(said(weights(jawOpen=[0.0])), still(1), default_rig())
 
     def nose(yaw: float) -> float:
-        landmarks = Likeness.of(rig, photos(face_model().mean, yaw=yaw)).landmarks(rest)[0]
+        landmarks = Likeness.of(rig, photos(average_face().neutral, yaw=yaw)).landmarks(rest)[0]
         return float(landmarks[30, 0] - landmarks[[36, 45], 0].mean())
 
     assert nose(-0.15) < nose(0.0) < nose(0.15)
@@ -153,7 +152,7 @@ def test_a_person_who_looks_aside_stays_so_and_nobody_looks_far_aside():
 
 def test_only_the_rigs_own_motion_is_carried_over():
     rig = default_rig()
-    likeness = Likeness.of(rig, photos(face_model().mean))
+    likeness = Likeness.of(rig, photos(average_face().neutral))
     triangle = mesh_motion(np.zeros((2, 3, 3), np.float32), np.array([[0, 1, 2]]), still(2), FPS)
     assert not triangle.confidence.any()
     with pytest.raises(UserError, match="no vertices of the rig"):

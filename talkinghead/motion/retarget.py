@@ -12,12 +12,13 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.frames import evenly_spread
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS
-from talkinghead.face.shape3d import Pose, estimate_pose, face_model, resting_face
+from talkinghead.rig.files.own import average_face
+from talkinghead.rig.fitting.resting_face import resting_face
+from talkinghead.rig.head_pose import Pose, estimate_pose
 
 MODES = ("absolute", "relative")
 
@@ -36,9 +37,6 @@ MEASURED_FRAMES = 512
 BLOCK = 512
 """Frames worked on at a time."""
 
-_UNDECIDED = 20.0
-"""Degrees: of two photos whose angles differ by less, both draw a turned head back."""
-
 OPEN_QUANTILE = 0.7
 """Where, among a person's frames sorted by how open the eyes are, they count as open: people blink, and look down."""
 
@@ -48,9 +46,9 @@ class Person:
     """What stays the same in all frames of one person."""
 
     face: Float[np.ndarray, "68 3"]
-    """The resting face: eyes open, inner lips closed."""
+    """The resting face, metres: eyes open, inner lips closed."""
     size: float
-    """Scale in the crop (median), fractions of the side."""
+    """Scale in the crop (median), fractions of the side per metre."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def retarget(
         frame, photo = closest(driver, driving, avatar, source, seen=seen, frame=reference)
         first, start = hold(driver, driving[[frame]]), hold(avatar, source[[photo]])
     moved = np.empty(driving.shape, np.float32)
-    for block in _blocks(len(driving)):
+    for block in blocks(len(driving)):
         if not keep_proportions and mode == "relative":
             moved[block] = source[photo] + ratio * (driving[block] - driving[frame])
             continue
@@ -116,60 +114,9 @@ def retarget(
     return moved
 
 
-class TurnLimit:
-    """Limits how far a person's head turns away from all photos.
-
-    A photo shows one side of a head: moved to the other, nose and cheek fold. Up to two thirds of the limit nothing
-    changes, beyond it a turn counts less and less. How a head leans does not count. Each frame is limited for itself.
-
-    Args:
-        source: landmarks of the photos.
-        most: degrees away from the nearest photo; between photos of two sides, where there is no way back, it may be
-            more.
-
-    Raises:
-        ValueError: if that is not above 0.
-    """
-
-    def __init__(self, source: Float[np.ndarray, "n 68 2"], *, most: float):
-        if not most > 0:
-            raise ValueError(f"most is {most}; a head must be able to turn by more than 0 degrees")
-        self.most, self._person = most, study(source)
-        self._known = hold(self._person, source).pose.rotation[:, :, 2]
-
-    def __call__(self, landmarks: Float[np.ndarray, "t 68 2"]) -> Float32[np.ndarray, "t 68 2"]:
-        """The person's landmarks, turned no farther."""
-        kept = np.empty(landmarks.shape, np.float32)
-        for block in _blocks(len(landmarks)):
-            held = hold(self._person, landmarks[block])
-            facing = held.pose.rotation[:, :, 2]
-            angles = np.degrees(np.arccos(np.clip(facing @ self._known.T, -1, 1)))
-            away, free = angles.min(1), self.most * 2 / 3
-            beyond = np.maximum(away - free, 0)
-            excess = beyond - (self.most - free) * (1 - np.exp(-beyond / (self.most - free)))
-            closeness = np.exp((away[:, None] - angles) / _UNDECIDED)
-            back = _turn_towards(facing, closeness @ self._known, np.radians(excess))
-            pose = Pose(back @ held.pose.rotation, held.pose.scale, held.pose.position)
-            kept[block] = np.where(excess[:, None, None] > 0, pose.project(held.points), landmarks[block])
-        return kept
-
-
-def _turn_towards(
-    facing: Float[np.ndarray, "t 3"], wanted: Float[np.ndarray, "t 3"], angles: Float[np.ndarray, " t"]
-) -> Float[np.ndarray, "t 3 3"]:
-    """Rotations by these angles, and no farther than there, from one direction towards another."""
-    axes = np.cross(facing, wanted)
-    sines = np.linalg.norm(axes, axis=-1)
-    between = np.arctan2(sines, (facing * wanted).sum(-1))
-    turns = axes / np.maximum(sines, 1e-9)[:, None] * np.minimum(angles, between)[:, None]
-    return Rotation.from_rotvec(turns).as_matrix()
-
-
 def study(landmarks: Float[np.ndarray, "f 68 2"], seen: Bool[np.ndarray, " f"] | None = None) -> Person:
     """Who is in the frames, or in those that are seen."""
-    face = resting_face(_spread(landmarks, FITTED_FRAMES, seen))
-    for upper, lower in INNER_LIP_PAIRS:
-        face[[upper, lower]] = (face[upper] + face[lower]) / 2
+    face = lips_closed(resting_face(_spread(landmarks, FITTED_FRAMES, seen)))
     held = hold(Person(face, 1.0), _spread(landmarks, MEASURED_FRAMES, seen))
     for eye in (EYELID_PAIRS[:2], EYELID_PAIRS[2:]):
         openness, _ = _openness(held.points, face, eye)
@@ -177,6 +124,13 @@ def study(landmarks: Float[np.ndarray, "f 68 2"], seen: Bool[np.ndarray, " f"] |
         middle, gap = face[eye].mean(1), face[eye[:, 0]] - face[eye[:, 1]]
         face[eye[:, 0]], face[eye[:, 1]] = middle + level * gap / 2, middle - level * gap / 2
     return Person(face, float(np.median(held.pose.scale)))
+
+
+def lips_closed(face: Float[np.ndarray, "68 3"]) -> Float[np.ndarray, "68 3"]:
+    """The face with its inner lips in their middle."""
+    closed = face.copy()
+    closed[INNER_LIP_PAIRS] = face[INNER_LIP_PAIRS].mean(1, keepdims=True)
+    return closed
 
 
 def hold(person: Person, landmarks: Float[np.ndarray, "t 68 2"]) -> Held:
@@ -207,7 +161,7 @@ def local_sizes(driver: Float[np.ndarray, "68 3"], avatar: Float[np.ndarray, "68
     ):
         width = _ratio(_distance(avatar, eye[0], eye[3]), _distance(driver, eye[0], eye[3]))
         heights = [np.linalg.norm(face[lids[:, 0]] - face[lids[:, 1]], axis=1).mean() for face in (avatar, driver)]
-        lifts = [face[eye, 1].mean() - face[brow, 1].mean() for face in (avatar, driver)]
+        lifts = [face[brow, 1].mean() - face[eye, 1].mean() for face in (avatar, driver)]
         sizes[eye] = [width, _ratio(*heights), 1]
         sizes[brow] = [width, _ratio(*lifts), 1]
     return sizes
@@ -239,7 +193,7 @@ def _openness(
     """The pairs' distance over that of the resting face, along its direction; and what goes aside."""
     rest = face[pairs[:, 0]] - face[pairs[:, 1]]
     gap = points[:, pairs[:, 0]] - points[:, pairs[:, 1]]
-    share = (gap * rest).sum(-1) / np.maximum((rest**2).sum(-1), 1e-9)
+    share = (gap * rest).sum(-1) / np.maximum((rest**2).sum(-1), 1e-11)
     return share, gap - share[..., None] * rest
 
 
@@ -286,7 +240,7 @@ def closest(
         frame %= len(driving)
         return frame, int(((_on_average(driver, driving[[frame]]) - ours) ** 2).sum(1).argmin())
     distance = np.empty((len(driving), len(source)))
-    for block in _blocks(len(driving)):
+    for block in blocks(len(driving)):
         theirs = _on_average(driver, driving[block])
         distance[block] = (theirs**2).sum(1)[:, None] + (ours**2).sum(1) - 2 * theirs @ ours.T
     distance[~seen] = np.inf
@@ -296,7 +250,7 @@ def closest(
 
 def _on_average(person: Person, landmarks: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, "t 136"]:
     """Each frame's pose and expression as landmarks of the average face, of one size and in one place."""
-    held, average = hold(person, landmarks), Person(face_model().mean, 1.0)
+    held, average = hold(person, landmarks), Person(average_face().neutral.astype(np.float64), 1.0)
     still = Pose(held.pose.rotation, np.ones(len(landmarks)), np.zeros((len(landmarks), 2)))
     return still.project(transfer(person, held.points, average)).reshape(-1, 136)
 
@@ -315,7 +269,7 @@ def _spread(
     return frames[known[evenly_spread(len(known), most)]].astype(np.float64)
 
 
-def _blocks(frames: int) -> Iterator[slice]:
+def blocks(frames: int) -> Iterator[slice]:
     """Parts of a long video, so that working memory does not grow with it."""
     return (slice(start, start + BLOCK) for start in range(0, frames, BLOCK))
 

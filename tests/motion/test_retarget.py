@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from people import turned_face
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
-from talkinghead.face.retarget import TurnLimit, closest, retarget, study
-from talkinghead.face.shape3d import estimate_pose, face_model
+from talkinghead.motion.retarget import closest, retarget, study
 from talkinghead.testing.drawn_person import Person, Pose
 from talkinghead.testing.synthetic import random_motion
 
@@ -175,7 +173,7 @@ def test_one_frame_is_enough():
 def test_the_blocks_of_a_long_video_do_not_show(mode, monkeypatch: pytest.MonkeyPatch):
     driving, source = seen(BEN, random_motion(30, seed=13)), seen(ANNA, PHOTOS[:2])
     whole = retarget(driving, source, mode=mode)
-    monkeypatch.setattr("talkinghead.face.retarget.BLOCK", 7)
+    monkeypatch.setattr("talkinghead.motion.retarget.BLOCK", 7)
     assert np.allclose(retarget(driving, source, mode=mode), whole, atol=1e-6)
 
 
@@ -189,48 +187,3 @@ def test_impossible_requests_are_refused():
         retarget(face, face[:0])
     with pytest.raises(ValueError, match="frame 7 of 1"):
         retarget(face, face, mode="relative", reference=7)
-
-
-def yaw_of(landmarks: np.ndarray) -> np.ndarray:
-    """Degrees to the side that heads face."""
-    facing = estimate_pose(landmarks.astype(np.float64), face_model().mean).rotation[:, :, 2]
-    return np.degrees(np.arctan2(facing[:, 0], facing[:, 2]))
-
-
-def test_turns_are_limited_steadily_and_only_far_away_from_all_photos():
-    photos = np.stack([turned_face(0), turned_face(20)])
-    angles = np.arange(-70.0, 71.0)
-    moving = np.stack([turned_face(angle) for angle in angles])
-    kept = TurnLimit(photos, most=30)(moving)
-    near = (angles >= -18) & (angles <= 38)
-    assert np.array_equal(kept[near], moving[near])
-    yaw = yaw_of(kept) * np.sign(yaw_of(moving)[-1])
-    assert yaw.min() == pytest.approx(-30, abs=3)
-    assert yaw.max() == pytest.approx(50, abs=3)
-    assert (np.diff(yaw) > -0.05).all()
-    assert np.abs(np.diff(kept, axis=0)).max() < 1.2 * np.abs(np.diff(moving, axis=0)).max()
-    assert np.array_equal(TurnLimit(photos, most=180)(moving), moving)
-
-
-def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_a_turn_is_limited():
-    photo = turned_face(0)
-    spin = np.array([[0.5, -0.87], [0.87, 0.5]], np.float32)
-    leaning = ((photo - 0.5) @ spin.T + 0.5)[None]
-    assert np.array_equal(TurnLimit(photo[None], most=30)(leaning), leaning)
-    talking = np.stack([turned_face(50)] * 2)
-    talking[1, [57, 58, 56, 65, 66, 67]] += np.float32([0, 0.03])
-    kept = TurnLimit(photo[None], most=30)(talking)
-    assert mouth_opening(kept)[1] > mouth_opening(kept)[0] + 0.05
-
-
-def test_between_two_photos_nothing_jumps():
-    photos = np.stack([turned_face(-40), turned_face(40)])
-    moving = np.stack([turned_face(angle) for angle in range(-6, 7)])
-    kept = TurnLimit(photos, most=30)(moving)
-    assert np.abs(np.diff(kept, axis=0)).max() < 3 * np.abs(np.diff(moving, axis=0)).max()
-
-
-@pytest.mark.parametrize("most", [0, -5, float("nan")])
-def test_a_head_that_may_not_turn_at_all_is_refused(most):
-    with pytest.raises(ValueError, match="most is"):
-        TurnLimit(turned_face(0)[None], most=most)(turned_face(0)[None])
