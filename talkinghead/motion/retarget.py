@@ -42,6 +42,20 @@ OPEN_QUANTILE = 0.7
 
 
 @dataclass(frozen=True)
+class RetargetConfig:
+    """What of a driver's movement another person takes on."""
+
+    motion: Literal["absolute", "relative"] = "absolute"
+    """Hold the head as the driver does, or start at a source photo and add the driver's movement."""
+    adapt_scale: bool = True
+    """Keep the face as large in the picture as in the source photos."""
+    keep_proportions: bool = True
+    """Keep the person's own face (jaw, nose, distances between eyes, brows and mouth), not the driver's."""
+    reference: int | None = None
+    """The driver's frame that relative motion starts from; None for the one most like a source photo."""
+
+
+@dataclass(frozen=True)
 class Person:
     """What stays the same in all frames of one person."""
 
@@ -62,11 +76,8 @@ class Held:
 def retarget(
     driving: Float[np.ndarray, "t 68 2"],
     source: Float[np.ndarray, "n 68 2"],
+    config: RetargetConfig | None = None,
     *,
-    mode: Literal["absolute", "relative"] = "absolute",
-    adapt_scale: bool = True,
-    keep_proportions: bool = True,
-    reference: int | None = None,
     confidence: Float[np.ndarray, " t"] | None = None,
 ) -> Float32[np.ndarray, "t 68 2"]:
     """The driver's movement as landmarks of the person in the source frames.
@@ -74,38 +85,35 @@ def retarget(
     Args:
         driving: the driver's landmarks, fractions of the side.
         source: landmarks of the person to move, from one or more photos, fractions of the side.
-        mode: "absolute" holds the head as the driver holds it. "relative" starts at a source frame and adds how the
-            driver moves away from the reference frame.
-        adapt_scale: the face is as large in the crop as in the source frames.
-        keep_proportions: the face is the source person's (jaw, nose, distances between eyes, brows and mouth);
-            if not, the driver's.
-        reference: the driving frame that "relative" starts from; None for the one most like a source frame.
+        config: what is taken on; None for the defaults.
         confidence: frames with 0 have no face of their own and teach nothing about the driver.
 
     Raises:
-        ValueError: if there is no driving or no source frame, or mode or reference do not exist.
+        ValueError: if there is no driving or no source frame, or the kind of motion or the reference does not exist.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}; it is one of {', '.join(MODES)}")
+    config = config or RetargetConfig()
+    relative, reference = config.motion == "relative", config.reference
+    if config.motion not in MODES:
+        raise ValueError(f"motion is {config.motion!r}; it is one of {', '.join(MODES)}")
     if not len(driving) or not len(source):
         raise ValueError(f"{len(driving)} driving and {len(source)} source frames; both need at least one")
     if reference is not None and not -len(driving) <= reference < len(driving):
         raise ValueError(f"reference is frame {reference} of {len(driving)}")
     seen = _seen(driving, confidence)
     driver, avatar = study(driving, seen), study(source)
-    ratio = avatar.size / driver.size if adapt_scale else 1.0
-    if mode == "relative":
+    ratio = avatar.size / driver.size if config.adapt_scale else 1.0
+    if relative:
         frame, photo = closest(driver, driving, avatar, source, seen=seen, frame=reference)
         first, start = hold(driver, driving[[frame]]), hold(avatar, source[[photo]])
     moved = np.empty(driving.shape, np.float32)
     for block in blocks(len(driving)):
-        if not keep_proportions and mode == "relative":
+        if relative and not config.keep_proportions:
             moved[block] = source[photo] + ratio * (driving[block] - driving[frame])
             continue
         held = hold(driver, driving[block])
-        if mode == "relative":
+        if relative:
             moved[block] = _relative(driver, held, first, avatar, start, ratio=ratio)
-        elif keep_proportions:
+        elif config.keep_proportions:
             pose = _posed(driver, held.pose, avatar, ratio)
             moved[block] = pose.project(transfer(driver, held.points, avatar))
         else:

@@ -65,7 +65,6 @@ def shade(
     *,
     view: View | None = None,
     colour: tuple[int, int, int] | UInt8[np.ndarray, "v 3"] = SKIN,
-    background: tuple[int, int, int] = BACKGROUND,
     smooth_edges: int = 1,
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """A mesh as it looks from the front, with smooth normals.
@@ -79,7 +78,6 @@ def shade(
         size: side of the picture, pixels.
         view: what is in the picture; everything if None. Give one for all frames of a clip.
         colour: RGB of the skin, one or one for each vertex.
-        background: RGB.
         smooth_edges: pictures are drawn this many times larger, then shrunk.
 
     Raises:
@@ -101,7 +99,7 @@ def shade(
     normals = vertex_normals(points, faces)
     triangle, weights = rasterise(pixels, points[:, 2], faces, side)
     picture = np.empty((side * side, 3), np.uint8)
-    picture[:] = background
+    picture[:] = BACKGROUND
     seen = np.flatnonzero(triangle >= 0)
     corners = faces[triangle[seen]]
     blend = weights[seen]

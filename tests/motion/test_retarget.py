@@ -4,7 +4,7 @@ import pytest
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
-from talkinghead.motion.retarget import closest, retarget, study
+from talkinghead.motion.retarget import RetargetConfig, closest, retarget, study
 from talkinghead.testing.drawn_person import Person, Pose
 from talkinghead.testing.synthetic import random_motion
 
@@ -61,14 +61,14 @@ def test_a_strangers_movement_lands_on_the_persons_own_face():
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 def test_proportions_are_the_avatars(mode):
     driving, source = seen(BEN, [Pose()] + random_motion(40, seed=7)), seen(ANNA, PHOTOS)
-    ours = proportions(retarget(driving, source, mode=mode, reference=0)[:1])
+    ours = proportions(retarget(driving, source, RetargetConfig(mode, reference=0))[:1])
     driver, avatar = proportions(driving[:1]), proportions(source[:1])
     assert np.abs(ours - avatar).mean() < 0.4 * np.abs(driver - avatar).mean()
 
 
 def test_proportions_are_the_drivers_if_asked_for():
     driving, source = seen(BEN, random_motion(20, seed=7)), seen(ANNA, PHOTOS)
-    ours = retarget(driving, source, keep_proportions=False)
+    ours = retarget(driving, source, RetargetConfig(keep_proportions=False))
     assert np.allclose(proportions(ours), proportions(driving), atol=1e-3)
 
 
@@ -77,14 +77,14 @@ def test_closed_lips_stay_closed(mode):
     driving = seen(BEN, random_motion(30, seed=8))
     for upper, lower in ((61, 67), (62, 66), (63, 65)):
         driving[10, [upper, lower]] = driving[10, [upper, lower]].mean(0)
-    moved = retarget(driving, seen(ANNA, PHOTOS), mode=mode)
+    moved = retarget(driving, seen(ANNA, PHOTOS), RetargetConfig(mode))
     assert mouth_opening(moved)[10] < 1e-4
 
 
 def test_lips_stay_as_thick_when_they_close_further_than_at_the_start():
     motion = [Pose(mouth_open=0.4), Pose(mouth_open=0.2), Pose()]
     source = seen(ANNA, [Pose()])
-    moved = retarget(seen(BEN, motion), source, mode="relative", reference=0)
+    moved = retarget(seen(BEN, motion), source, RetargetConfig("relative", reference=0))
     thickness = [np.linalg.norm(lips[:, 51] - lips[:, 62], axis=-1) / interocular(lips) for lips in (moved, source)]
     below = [np.linalg.norm(lips[:, 57] - lips[:, 66], axis=-1) / interocular(lips) for lips in (moved, source)]
     assert thickness[0][2] > 0.7 * thickness[1][0]
@@ -96,7 +96,7 @@ def test_closed_eyes_stay_closed(mode):
     driving = seen(BEN, random_motion(30, seed=8))
     for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
         driving[10, [upper, lower]] = driving[10, [upper, lower]].mean(0)
-    moved = retarget(driving, seen(ANNA, PHOTOS), mode=mode)
+    moved = retarget(driving, seen(ANNA, PHOTOS), RetargetConfig(mode))
     assert eye_opening(moved)[10] < 0.03 * np.median(eye_opening(moved))
 
 
@@ -124,7 +124,7 @@ def reference_of(driving: np.ndarray, source: np.ndarray, *, confidence: np.ndar
 def test_relative_movement_starts_at_a_source_frame():
     driving, source = seen(BEN, random_motion(40, seed=10)), seen(ANNA, PHOTOS)
     start, photo = reference_of(driving, source)
-    moved = retarget(driving, source, mode="relative")
+    moved = retarget(driving, source, RetargetConfig("relative"))
     eyes_and_lips = scheme.RIGHT_EYE + scheme.LEFT_EYE + scheme.OUTER_LIPS + scheme.INNER_LIPS
     others = np.setdiff1d(np.arange(68), eyes_and_lips)
     assert np.allclose(moved[start][others], source[photo][others], atol=1e-5)
@@ -133,7 +133,9 @@ def test_relative_movement_starts_at_a_source_frame():
 
 def test_relative_movement_in_the_plane_adds_what_the_driver_adds():
     driving, source = seen(BEN, random_motion(20, seed=10)), seen(ANNA, PHOTOS[:1])
-    moved = retarget(driving, source, mode="relative", keep_proportions=False, adapt_scale=False, reference=3)
+    moved = retarget(
+        driving, source, RetargetConfig("relative", keep_proportions=False, adapt_scale=False, reference=3)
+    )
     assert np.allclose(moved, source[0] + driving - driving[3], atol=1e-6)
 
 
@@ -160,7 +162,9 @@ def test_scale_is_the_avatars():
     driving = 0.5 + 0.6 * (seen(ANNA, random_motion(40, seed=12)) - 0.5)
     source = seen(ANNA, PHOTOS)
     size = np.median(interocular(source[:1]))
-    adapted, kept = (np.median(interocular(retarget(driving, source, adapt_scale=a))) for a in (True, False))
+    adapted, kept = (
+        np.median(interocular(retarget(driving, source, RetargetConfig(adapt_scale=a)))) for a in (True, False)
+    )
     assert abs(adapted / size - 1) < 0.08
     assert abs(kept / size - 0.6) < 0.05
 
@@ -172,18 +176,18 @@ def test_one_frame_is_enough():
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 def test_the_blocks_of_a_long_video_do_not_show(mode, monkeypatch: pytest.MonkeyPatch):
     driving, source = seen(BEN, random_motion(30, seed=13)), seen(ANNA, PHOTOS[:2])
-    whole = retarget(driving, source, mode=mode)
+    whole = retarget(driving, source, RetargetConfig(mode))
     monkeypatch.setattr("talkinghead.motion.retarget.BLOCK", 7)
-    assert np.allclose(retarget(driving, source, mode=mode), whole, atol=1e-6)
+    assert np.allclose(retarget(driving, source, RetargetConfig(mode)), whole, atol=1e-6)
 
 
 def test_impossible_requests_are_refused():
     face = seen(ANNA, [Pose()])
-    with pytest.raises((ValueError, TypeError), match="mode"):
-        retarget(face, face, mode="sideways")
+    with pytest.raises((ValueError, TypeError), match="motion"):
+        retarget(face, face, RetargetConfig("sideways"))
     with pytest.raises(ValueError, match="0 driving and 1 source"):
         retarget(face[:0], face)
     with pytest.raises(ValueError, match="1 driving and 0 source"):
         retarget(face, face[:0])
     with pytest.raises(ValueError, match="frame 7 of 1"):
-        retarget(face, face, mode="relative", reference=7)
+        retarget(face, face, RetargetConfig("relative", reference=7))

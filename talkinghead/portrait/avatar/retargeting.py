@@ -1,7 +1,6 @@
 """A motion retargeted to a person: the landmarks that are drawn, from those of whoever moves."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,21 +9,13 @@ from talkinghead.errors import UserError
 from talkinghead.face.frames import Missing, fill_gaps
 from talkinghead.face.smooth import one_euro
 from talkinghead.motion.motion import Motion
-from talkinghead.motion.retarget import retarget
+from talkinghead.motion.retarget import RetargetConfig, retarget
 
 
 @dataclass(frozen=True)
-class ReenactmentConfig:
+class ReenactmentConfig(RetargetConfig):
     """How a person is moved by a motion."""
 
-    motion: Literal["absolute", "relative"] = "absolute"
-    """Hold the head as the driver does, or start at a source photo and add the driver's movement."""
-    adapt_scale: bool = True
-    """Keep the face as large in the picture as in the source photos."""
-    keep_proportions: bool = True
-    """Keep the person's own face, not the driver's."""
-    reference: int | None = None
-    """The driver's frame that relative motion starts from; None for the one most like a source photo."""
     smooth: float = 1.0
     """Strength of the One-Euro filter; 0 is off."""
     turn_limit: float = 30.0
@@ -62,9 +53,6 @@ def retarget_motion(
     return retarget(  # nested, so that what is done with is let go: each array is as long as the motion
         one_euro(fill_gaps(motion.landmarks, seen, fps=fps, how=config.missing), fps, strength=config.smooth),
         source_landmarks,
-        mode=config.motion,
-        adapt_scale=config.adapt_scale,
-        keep_proportions=config.keep_proportions,
-        reference=config.reference,
+        config,
         confidence=seen.astype(np.float32),
     )

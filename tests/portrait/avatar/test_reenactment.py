@@ -15,7 +15,7 @@ from talkinghead.face.smooth import one_euro
 from talkinghead.media.audio import read_sound
 from talkinghead.media.video import probe, read_frames
 from talkinghead.motion.motion import Motion
-from talkinghead.motion.retarget import retarget
+from talkinghead.motion.retarget import RetargetConfig, retarget
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
 from talkinghead.portrait.avatar.reenactment import Clip, beside, driver_crops, reenact
 from talkinghead.portrait.avatar.retargeting import ReenactmentConfig, retarget_motion
@@ -45,7 +45,7 @@ def frames_of(path: Path) -> np.ndarray:
 
 def test_retargeting_smooths_and_then_retargets(avatar, driven):
     smooth = one_euro(driven.landmarks, float(driven.fps), strength=2.0)
-    wanted = retarget(smooth, avatar.source_landmarks, mode="relative", reference=3, adapt_scale=False)
+    wanted = retarget(smooth, avatar.source_landmarks, RetargetConfig("relative", reference=3, adapt_scale=False))
     config = ReenactmentConfig(motion="relative", reference=3, adapt_scale=False, smooth=2.0)
     assert np.array_equal(retarget_motion(driven, avatar.source_landmarks, config), wanted)
 
