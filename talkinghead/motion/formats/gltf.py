@@ -7,24 +7,20 @@ References:
     Khronos, glTF 2.0 specification (mesh primitives' targets, animation channels "weights" and "rotation").
 """
 
-import base64
-import json
-import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pygltflib
 from jaxtyping import Float, Float32, Int, UInt8
 
 from talkinghead.media.files import atomic_path
 from talkinghead.rig.rig import rotation_of_pose
 from talkinghead.rig.shade import vertex_normals
 
-FLOAT, INDEX, BYTE = 5126, 5125, 5121
-ARRAY, ELEMENTS = 34962, 34963
-KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+COMPONENTS = {"f4": pygltflib.FLOAT, "u4": pygltflib.UNSIGNED_INT, "u1": pygltflib.UNSIGNED_BYTE}
+KINDS = {1: pygltflib.SCALAR, 3: pygltflib.VEC3, 4: pygltflib.VEC4}
 
 MOST_TARGETS = 48
 """Principal directions that vertices alone are reduced to."""
@@ -73,92 +69,102 @@ def write_gltf(head: MorphAnimation, path: Path, *, sound: str | None = None, ov
     Raises:
         UserError: if the file exists and `overwrite` is false.
     """
-    document, data = _document(head, sound)
+    document = _document(head, sound)
     with atomic_path(path, overwrite=overwrite) as temporary:
         if path.suffix.lower() == ".glb":
-            temporary.write_bytes(_binary(document, data))
+            document.save_binary(temporary)
         else:
-            uri = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
-            document["buffers"][0]["uri"] = uri
-            temporary.write_text(json.dumps(document), encoding="utf-8")
+            document.convert_buffers(pygltflib.BufferFormat.DATAURI)
+            document.save_json(temporary)
 
 
-def _document(head: MorphAnimation, sound: str | None) -> tuple[dict[str, Any], bytes]:
-    """The glTF document and the data its buffer holds."""
-    store = _Store()
-    attributes = {
-        "POSITION": store.add(head.neutral, target=ARRAY, bounds=True),
-        "NORMAL": store.add(vertex_normals(head.neutral, head.faces).astype(np.float32), target=ARRAY),
-    }
+def _document(head: MorphAnimation, sound: str | None) -> pygltflib.GLTF2:
+    """The scene, its numbers in a blob beside it."""
+    scene = pygltflib.GLTF2(
+        asset=pygltflib.Asset(generator="talkinghead"),
+        scene=0,
+        scenes=[pygltflib.Scene(nodes=[0], extras={"fps": str(head.fps), "sound": sound})],
+        nodes=[pygltflib.Node(name="head", mesh=0)],
+        materials=[
+            pygltflib.Material(
+                pbrMetallicRoughness=pygltflib.PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=0.7),
+                doubleSided=True,
+            )
+        ],
+    )
+    store = _Store(scene)
+    scene.meshes = [_mesh(head, store)]
+    scene.animations = [_animation(head, store)]
+    scene.buffers = [pygltflib.Buffer(byteLength=len(store.data))]
+    scene.set_binary_blob(bytes(store.data))
+    return scene
+
+
+def _mesh(head: MorphAnimation, store: "_Store") -> pygltflib.Mesh:
+    array = pygltflib.ARRAY_BUFFER
+    attributes = pygltflib.Attributes(
+        POSITION=store.add(head.neutral, target=array, bounds=True),
+        NORMAL=store.add(vertex_normals(head.neutral, head.faces), target=array),
+    )
     if head.colours is not None:
         opaque = np.concatenate([head.colours, np.full((len(head.colours), 1), 255, np.uint8)], 1)
-        attributes["COLOR_0"] = store.add(opaque, target=ARRAY, normalised=True)
-    primitive = {
-        "attributes": attributes,
-        "indices": store.add(head.faces.astype(np.uint32).reshape(-1, 1), target=ELEMENTS),
-        "targets": [{"POSITION": store.add(target, target=ARRAY, bounds=True)} for target in head.targets],
-        "material": 0,
-    }
-    mesh = {
-        "name": "head",
-        "primitives": [primitive],
-        "weights": [0.0] * len(head.names),
-        "extras": {"targetNames": list(head.names)},
-    }
-    times = store.add(
-        np.array([[float(frame / head.fps)] for frame in range(len(head.weights))], np.float32), bounds=True
+        attributes.COLOR_0 = store.add(opaque, target=array, normalised=True)
+    primitive = pygltflib.Primitive(
+        attributes=attributes,
+        indices=store.add(head.faces.astype(np.uint32).reshape(-1, 1), target=pygltflib.ELEMENT_ARRAY_BUFFER),
+        targets=[
+            pygltflib.Attributes(POSITION=store.add(target, target=array, bounds=True)) for target in head.targets
+        ],
+        material=0,
     )
-    samplers = [{"input": times, "output": store.add(head.weights.reshape(-1, 1)), "interpolation": "LINEAR"}]
-    channels = [{"sampler": 0, "target": {"node": 0, "path": "weights"}}]
+    return pygltflib.Mesh(
+        name="head",
+        primitives=[primitive],
+        weights=[0.0] * len(head.names),
+        extras={"targetNames": list(head.names)},
+    )
+
+
+def _animation(head: MorphAnimation, store: "_Store") -> pygltflib.Animation:
+    seconds = np.array([[float(frame / head.fps)] for frame in range(len(head.weights))], np.float32)
+    times = store.add(seconds, bounds=True)
+    moved = {pygltflib.WEIGHTS: head.weights.reshape(-1, 1)}
     if head.pose is not None:
-        samplers.append({"input": times, "output": store.add(quaternions(head.pose)), "interpolation": "LINEAR"})
-        channels.append({"sampler": 1, "target": {"node": 0, "path": "rotation"}})
-    document = {
-        "asset": {"version": "2.0", "generator": "talkinghead"},
-        "scene": 0,
-        "scenes": [{"nodes": [0], "extras": {"fps": str(head.fps), "sound": sound}}],
-        "nodes": [{"name": "head", "mesh": 0}],
-        "meshes": [mesh],
-        "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.7}, "doubleSided": True}],
-        "animations": [{"name": "motion", "samplers": samplers, "channels": channels}],
-        "accessors": store.accessors,
-        "bufferViews": store.views,
-        "buffers": [{"byteLength": len(store.data)}],
-    }
-    return document, bytes(store.data)
+        moved[pygltflib.ROTATION] = quaternions(head.pose)
+    samplers, channels = [], []
+    for index, (path, values) in enumerate(moved.items()):
+        samplers.append(pygltflib.AnimationSampler(input=times, output=store.add(values)))
+        target = pygltflib.AnimationChannelTarget(node=0, path=path)
+        channels.append(pygltflib.AnimationChannel(sampler=index, target=target))
+    return pygltflib.Animation(name="motion", samplers=samplers, channels=channels)
 
 
 class _Store:
-    """A buffer with its views and accessors."""
+    """Rows of numbers packed into a scene's buffer."""
 
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
+    def __init__(self, scene: pygltflib.GLTF2) -> None:
+        self.scene, self.data = scene, bytearray()
 
     def add(
         self, array: np.ndarray, *, target: int | None = None, bounds: bool = False, normalised: bool = False
     ) -> int:
         """Store rows of numbers; the accessor's index."""
-        kind = {np.dtype(np.float32): FLOAT, np.dtype(np.uint32): INDEX, np.dtype(np.uint8): BYTE}[array.dtype]
         raw = np.ascontiguousarray(array).tobytes()
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)}
-        if target is not None:
-            view["target"] = target
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views),
-            "componentType": kind,
-            "count": len(array),
-            "type": KINDS[array.shape[1]],
-        }
+        self.scene.bufferViews.append(
+            pygltflib.BufferView(buffer=0, byteOffset=len(self.data), byteLength=len(raw), target=target)
+        )
+        accessor = pygltflib.Accessor(
+            bufferView=len(self.scene.bufferViews) - 1,
+            componentType=COMPONENTS[array.dtype.str[1:]],
+            count=len(array),
+            type=KINDS[array.shape[1]],
+            normalized=normalised,
+        )
         if bounds:
-            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
-        if normalised:
-            accessor["normalized"] = True
+            accessor.min, accessor.max = array.min(0).tolist(), array.max(0).tolist()
         self.data += raw + bytes(-len(raw) % 4)
-        self.views.append(view)
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
+        self.scene.accessors.append(accessor)
+        return len(self.scene.accessors) - 1
 
 
 def quaternions(pose: Float[np.ndarray, "t 3"]) -> Float32[np.ndarray, "t 4"]:
@@ -167,11 +173,3 @@ def quaternions(pose: Float[np.ndarray, "t 3"]) -> Float32[np.ndarray, "t 4"]:
     turns = np.sign((found[1:] * found[:-1]).sum(1))
     found[1:] *= np.cumprod(np.where(turns == 0, 1, turns))[:, None]
     return np.asarray(found, np.float32)
-
-
-def _binary(document: dict[str, Any], data: bytes) -> bytes:
-    """A GLB: header, JSON chunk, data chunk."""
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(data), 0x004E4942) + data
-    return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks

@@ -53,11 +53,12 @@ def write_ply(path: Path, vertices: Float32[np.ndarray, "v 3"], faces: Int[np.nd
 def _read_obj(path: Path) -> tuple[Float[np.ndarray, "v 3"], list[list[int]]]:
     vertices: list[list[float]] = []
     polygons: list[list[int]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("v "):
-            vertices.append([float(number) for number in line.split()[1:4]])
-        elif line.startswith("f "):
-            polygons.append([_index(corner, len(vertices)) for corner in line.split()[1:]])
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        kind, *words = line.split() or [""]
+        if kind == "v":
+            vertices.append([float(number) for number in words[:3]])
+        elif kind == "f":
+            polygons.append([_index(corner, len(vertices)) for corner in words])
     if not vertices:
         raise ValueError("it has no vertex")
     return np.array(vertices, np.float64).reshape(-1, 3), polygons

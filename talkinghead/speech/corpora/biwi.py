@@ -17,7 +17,6 @@ import tarfile
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from jaxtyping import Float32, Int32
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
 from talkinghead.media.safe_pickle import load_pickle
+from talkinghead.rig.files.meshes import read_mesh
 from talkinghead.speech.corpora.recordings import Recording, Source, Take, key_of
 from talkinghead.speech.corpora.vocaset import mesh_motion
 
@@ -79,30 +79,6 @@ def read_vl(data: bytes) -> Float32[np.ndarray, "v 3"]:
     return np.frombuffer(data, "<f4", 3 * count, 4).reshape(count, 3)
 
 
-def read_obj(path: Path) -> tuple[Float32[np.ndarray, "v 3"], Int32[np.ndarray, "f 3"]]:
-    """Vertices and triangles of an OBJ file; larger faces are cut into fans.
-
-    Raises:
-        UserError: if it is not one.
-    """
-    points: list[list[float]] = []
-    triangles: list[list[int]] = []
-    try:
-        for line in path.read_text(errors="replace").splitlines():
-            kind, *values = line.split() or [""]
-            if kind == "v":
-                points.append([float(value) for value in values[:3]])
-            elif kind == "f":
-                corners = [int(value.split("/")[0]) - 1 for value in values]
-                triangles += [[corners[0], b, c] for b, c in pairwise(corners[1:])]
-        vertices = np.array(points, np.float32).reshape(-1, 3)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a mesh that can be read ({error}).") from error
-    if not len(vertices):
-        raise UserError(f"{path}: there is no vertex in it.")
-    return vertices, np.array(triangles, np.int32).reshape(-1, 3)
-
-
 def _distributed(folder: Path) -> Source:
     templates: dict[str, np.ndarray] = {}
     recordings, topology, scale = [], None, 1.0
@@ -111,7 +87,8 @@ def _distributed(folder: Path) -> Source:
         obj = folder / "rigid_scans" / f"{speaker}.obj"
         if not obj.is_file():
             raise UserError(f"{obj}: the speaker's template is missing; it is part of the distribution.")
-        template, topology = read_obj(obj)
+        points, faces = read_mesh(obj)
+        template, topology = points.astype(np.float32), faces.astype(np.int32)
         scale = 1e-3 if np.ptp(template[:, 1]) > MILLIMETRES else 1.0
         middle = template.mean(0)
         templates[speaker] = (template - middle) * UPRIGHT * np.float32(scale)
