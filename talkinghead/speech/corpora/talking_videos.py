@@ -25,8 +25,8 @@ from talkinghead.motion.rig_tracking import inspect_fit, track_rig
 from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.rig import Rig
 from talkinghead.speech.corpora.corpus import SPLITS
-from talkinghead.speech.corpora.mouth_check import check_mouth, is_silent
 from talkinghead.speech.corpora.recordings import Recording, Source, Take, key_of
+from talkinghead.speech.mouth_check import check_mouth, is_silent
 
 SEEN = 0.8
 """Frames with less sure landmarks are made up, or end a take."""

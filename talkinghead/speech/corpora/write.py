@@ -22,8 +22,8 @@ from talkinghead.media.files import atomic_path
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
-from talkinghead.speech.corpora.mouth_check import check_mouth, is_silent
 from talkinghead.speech.corpora.recordings import Recording, Source, SpeechRecord, Take, key_of
+from talkinghead.speech.mouth_check import check_mouth, is_silent
 
 log = logging.getLogger(__name__)
 

@@ -142,7 +142,7 @@ def test_the_real_recordings_follow_their_sound(shared):
     assert source.about["columns_after_their_names"] == 1
     assert [one.split for one in source.recordings].count("val") == 2
     from talkinghead.face.landmarks import mouth_opening
-    from talkinghead.speech.corpora.mouth_check import check_mouth
+    from talkinghead.speech.mouth_check import check_mouth
 
     (take,) = source.recordings[-1].read()
     check = check_mouth(mouth_opening(take.motion.landmarks), take.waveform, take.sample_rate, fps=take.motion.fps)

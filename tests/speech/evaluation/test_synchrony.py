@@ -9,11 +9,11 @@ from talking_corpus import RATE, mesh_motion, rig_motion, voice
 
 from talkinghead.errors import UserError
 from talkinghead.rig.files.own import default_rig
-from talkinghead.speech.corpora.mouth_check import loudness
 from talkinghead.speech.corpora.recordings import Take
 from talkinghead.speech.evaluation import synchrony as module
 from talkinghead.speech.evaluation.synchrony import delay_by, synchrony
 from talkinghead.speech.model import PhamModel, SpeechMotion
+from talkinghead.speech.mouth_check import loudness
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork
 
 

@@ -14,8 +14,8 @@ from talkinghead.motion.motion import Motion
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.shade import rig_colours
-from talkinghead.speech.corpora.mouth_check import check_mouth
 from talkinghead.speech.model import SpeechMotion
+from talkinghead.speech.mouth_check import check_mouth
 from talkinghead.speech.speaking.head_motion import still
 from talkinghead.speech.speaking.mesh_clip import mesh_frames, write_mesh_clip
 from talkinghead.speech.speaking.to_motion import speak_motion

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from speech_recordings import RATE, hum, opening
 
-from talkinghead.speech.corpora.mouth_check import check_mouth, is_silent, loudness
+from talkinghead.speech.mouth_check import check_mouth, is_silent, loudness
 
 FPS = Fraction(30)
 
