@@ -6,7 +6,8 @@ References:
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,21 +21,24 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from talkinghead.errors import UserError
+from talkinghead.face.crop import CropWindow, crop_frame
 from talkinghead.face.draw import draw_landmarks, draw_many
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import encode_jpeg, frame_to_tensor
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.turn_limit import TurnLimit
 from talkinghead.portrait.avatar.animation import Animation, Animator
-from talkinghead.portrait.avatar.layered_rendering import Painter, render_layers
+from talkinghead.portrait.avatar.layered_rendering import PAINTED_WHERE_MOVED, Painter, render_layers
 from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig, retarget_motion
-from talkinghead.portrait.data.photos import Photos, sha256
+from talkinghead.portrait.data.photos import Photos, own_side, sha256
+from talkinghead.portrait.data.whole_picture import WholePicture
 from talkinghead.portrait.networks.compositing import generate, make_generator
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.head import FewShotHead, folded, read_safetensors
 from talkinghead.portrait.networks.layers import Conv
 from talkinghead.portrait.warping.head_mesh import Person
+from talkinghead.portrait.warping.layered_photo import Composite
 from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import SourcePhotos
 from talkinghead.rig.fitting.person import PersonFit
@@ -57,6 +61,7 @@ class Avatar:
         source_landmarks: of the photos, fractions of the crop's side.
         source_frames: the photos, if the generator composites over them; at their own size, if it does so in layers.
         person: whose head the photos show, if they are moved in layers; None fits it.
+        whole: the picture that one of the photos was cut from.
         provenance: what it was made of and how.
     """
 
@@ -69,6 +74,7 @@ class Avatar:
         source_landmarks: Float[np.ndarray, "t 68 2"],
         source_frames: UInt8[np.ndarray, "t s s 3"] | None = None,
         person: Person | None = None,
+        whole: WholePicture | None = None,
         provenance: dict[str, Any],
     ):
         if (source_frames is None) != (config.compositing is None):
@@ -78,7 +84,7 @@ class Avatar:
         self.adain_params = adain_params.detach()
         self.source_landmarks, self.source_frames = source_landmarks, source_frames
         self.source_photos = _sources(config, source_frames, source_landmarks, person)
-        self.provenance = provenance
+        self.whole, self.provenance = whole, provenance
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
 
     @property
@@ -101,7 +107,7 @@ class Avatar:
         tensors["adain_params"] = self.adain_params.float()
         tensors["source_landmarks"] = torch.from_numpy(self.source_landmarks).float()
         if isinstance(self.source_photos, LayeredSources):
-            tensors |= layered_tensors(self.source_photos)
+            tensors |= layered_tensors(self.source_photos, self.whole)
         elif self.source_frames is not None:
             tensors["source_frames"] = torch.from_numpy(self.source_frames)
         header = {
@@ -109,6 +115,8 @@ class Avatar:
             "portrait": json.dumps(self.config.to_dict()),
             "provenance": json.dumps(self.provenance),
         }
+        if self.whole is not None:
+            header["window"] = json.dumps([*astuple(self.whole.window), self.whole.photo])
         with atomic_path(path, overwrite=overwrite) as temporary:
             save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata=header)
 
@@ -132,9 +140,10 @@ class Avatar:
         generator = make_generator(config, spectral=False, projection=False)
         try:
             adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
-            frames, person = None, None
+            frames, person, whole = None, None, None
             if config.photo_side is None:
-                frames, person = read_layers(tensors, len(landmarks))
+                whole = read_picture(tensors, header)
+                frames, person = read_layers(tensors, len(landmarks), whole)
             elif config.compositing is not None:
                 frames = tensors.pop("source_frames").numpy()
             generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
@@ -153,6 +162,7 @@ class Avatar:
             source_landmarks=landmarks.numpy(),
             source_frames=frames,
             person=person,
+            whole=whole,
             provenance=json.loads(header["provenance"]),
         )
 
@@ -196,9 +206,12 @@ class Avatar:
         background, limit = None, None
         if self.source_photos is not None and (expected is None or len(expected)):
             background = self.source_photos.background(self.source_landmarks if expected is None else expected)
+            if config.view == "whole" and self.whole is not None:
+                background = self.whole.photo
             scene = self.source_landmarks[self.source_photos.scenes[background]]
             limit = TurnLimit(scene, most=config.turn_limit)
-        render = partial(self.render_batch, background=background, device=device, dtype=dtype)
+        kind = self.render_whole if config.view == "whole" and self.whole is not None else self.render_batch
+        render = partial(kind, background=background, device=device, dtype=dtype)
         return Animator(background, limit, config.batch_size, render)
 
     def render_batch(
@@ -217,13 +230,11 @@ class Avatar:
             background, among: photos to composite over, as for `SourcePhotos.moved`; None takes the nearest to each.
             device, dtype: as for `animate`.
         """
+        if isinstance(self.source_photos, LayeredSources):
+            layered = self._layered(landmarks, background=background, among=among, device=device, dtype=dtype)
+            return np.stack([one.frame for one in layered])
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
-        if isinstance(self.source_photos, LayeredSources):
-            painter = Painter(network, adain_params, kind, self.config.size)  # type: ignore[arg-type]
-            states = self.source_photos.person.states(landmarks)
-            rendered = render_layers(painter, self.source_photos, landmarks, states, background=background, among=among)
-            return np.stack([one.frame for one in rendered])
         with torch.inference_mode():
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
             warped = None
@@ -233,6 +244,41 @@ class Avatar:
             frames = generate(network, drawn, adain_params.expand(len(drawn), -1), warped)
             pixels = (frames.float() + 1).mul_(127.5).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def render_whole(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        background: int | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> UInt8[np.ndarray, "t h w 3"]:
+        """The same in the whole picture, which stays as it is, bit for bit, but for the head.
+
+        Raises:
+            ValueError: if the avatar holds no picture.
+        """
+        if self.whole is None:
+            raise ValueError("the avatar holds no whole picture")
+        layered = self._layered(landmarks, background=self.whole.photo, device=device, dtype=dtype)
+        touched = ((one, cv2.convertScaleAbs(one.moved, alpha=PAINTED_WHERE_MOVED)) for one in layered)
+        return np.stack([self.whole.with_head(one.frame, part.astype(np.float32) / 255) for one, part in touched])
+
+    def _layered(
+        self,
+        landmarks: Float[np.ndarray, "t 68 2"],
+        *,
+        background: int | None,
+        device: str | torch.device,
+        dtype: torch.dtype | None,
+        among: Sequence[Int[np.ndarray, " n"]] | None = None,
+    ) -> Iterator[Composite]:
+        """Frames at the photos' own size, with what of them moved."""
+        assert isinstance(self.source_photos, LayeredSources)
+        network, adain_params, kind = self._prepare(torch.device(device), dtype)
+        painter = Painter(network, adain_params, kind, self.config.size)  # type: ignore[arg-type]
+        states = self.source_photos.person.states(landmarks)
+        return render_layers(painter, self.source_photos, landmarks, states, background=background, among=among)
 
     def _prepare(self, device: torch.device, dtype: torch.dtype | None) -> tuple[Generator, Tensor, torch.dtype]:
         """A generator whose kernels are ready on the device; kept until another device or type is asked for."""
@@ -260,30 +306,56 @@ def _sources(
     return SourcePhotos(frames, landmarks)
 
 
-def layered_tensors(sources: LayeredSources) -> dict[str, Tensor]:
-    """Photos as JPEGs, and the head that they show."""
+def layered_tensors(sources: LayeredSources, whole: WholePicture | None = None) -> dict[str, Tensor]:
+    """Photos as JPEGs, the picture that one of them is from, and the head that they show."""
+    pictures = {f"photo.{index}": photo for index, photo in enumerate(sources.photos)}
+    if whole is not None:
+        pictures["picture"] = whole.pixels
+        del pictures[f"photo.{whole.photo}"]  # it is cut from the picture again, so that the two agree to the bit
     photos = {
-        f"photo.{index}": torch.frombuffer(bytearray(encode_jpeg(photo, JPEG_QUALITY)), dtype=torch.uint8)
-        for index, photo in enumerate(sources.photos)
+        name: torch.frombuffer(bytearray(encode_jpeg(picture, JPEG_QUALITY)), dtype=torch.uint8)
+        for name, picture in pictures.items()
     }
     fit = sources.person.fit
     return photos | {f"person.{name}": torch.from_numpy(getattr(fit, name)) for name in ("identity", "own_shape")}
 
 
-def read_layers(tensors: dict[str, Tensor], count: int) -> tuple[UInt8[np.ndarray, "t s s 3"], Person]:
+def read_layers(
+    tensors: dict[str, Tensor], count: int, whole: WholePicture | None
+) -> tuple[UInt8[np.ndarray, "t s s 3"], Person]:
     """What `layered_tensors` wrote, taken out of a file's tensors.
 
     Raises:
         KeyError: if a tensor is missing.
-        RuntimeError: if a photo cannot be decoded, or is no square.
+        RuntimeError: if a photo cannot be decoded, or they differ in size.
     """
-    jpegs = [tensors.pop(f"photo.{index}").numpy() for index in range(count)]
-    frames = [cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB) for jpeg in jpegs]
-    sides = {None if frame is None else frame.shape[:2] for frame in frames}
-    if len(sides) != 1 or None in sides or len({*sides.pop()}) != 1:  # type: ignore[misc]
+    frames: list[np.ndarray | None] = []
+    for index in range(count):
+        if whole is not None and index == whole.photo:
+            frames.append(crop_frame(whole.pixels, whole.window, own_side(whole.window)))
+        else:
+            frames.append(cv2.imdecode(tensors.pop(f"photo.{index}").numpy(), cv2.IMREAD_COLOR_RGB))
+    whole_frames = [frame for frame in frames if frame is not None]
+    if len(whole_frames) < count or {frame.shape for frame in whole_frames} != {(len(whole_frames[0]),) * 2 + (3,)}:
         raise RuntimeError("a photo is damaged")
     fit = PersonFit(tensors.pop("person.identity").numpy(), tensors.pop("person.own_shape").numpy())
-    return np.stack(frames), Person.of(fit)  # type: ignore[arg-type]
+    return np.stack(whole_frames), Person.of(fit)
+
+
+def read_picture(tensors: dict[str, Tensor], header: dict[str, str]) -> WholePicture | None:
+    """The picture that `layered_tensors` wrote, taken out of a file's tensors; None if there is none.
+
+    Raises:
+        KeyError: if the header does not say where the head is.
+        RuntimeError: if it cannot be decoded.
+    """
+    if "picture" not in tensors:
+        return None
+    pixels = cv2.imdecode(tensors.pop("picture").numpy(), cv2.IMREAD_COLOR_RGB)
+    *window, photo = json.loads(header["window"])
+    if pixels is None:
+        raise RuntimeError("the picture is damaged")
+    return WholePicture(np.asarray(pixels), CropWindow(*window), photo)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -319,6 +391,7 @@ def feed_forward(head: FewShotHead, photos: Photos, *, provenance: dict[str, Any
         adain_params=adain_params,
         source_landmarks=photos.landmarks,
         source_frames=None if head.config.compositing is None else photos.frames,
+        whole=photos.whole,
         provenance=provenance or {},
     )
 

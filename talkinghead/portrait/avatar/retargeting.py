@@ -22,6 +22,8 @@ class ReenactmentConfig(RetargetConfig):
     """Degrees that the head turns away from the nearest photo at most, 1 to 180; 180 limits nothing."""
     missing: Missing = "hold"
     """What to do where the driver's face is not seen: hold the last, fade over, or fail."""
+    view: Literal["whole", "head"] = "whole"
+    """What is shown: the whole picture where the avatar holds one, or the square around the head."""
     batch_size: int = 8
     """Frames rendered at once."""
 

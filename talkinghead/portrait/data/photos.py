@@ -16,6 +16,8 @@ from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import Face, FaceDetector, fit_detected
 from talkinghead.face.identity import embed_faces
 from talkinghead.media.image import frame_to_tensor, read_image, resize
+from talkinghead.portrait.data.whole_picture import WholePicture, whole_window
+from talkinghead.portrait.warping.source_photos import source_distances
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
 """Files of a folder that count as photos."""
@@ -62,6 +64,8 @@ class Photos:
     """File name of each photo; of a video's frame also the second."""
     sha256: tuple[str, ...]
     """Of the files."""
+    whole: WholePicture | None = None
+    """The picture that the most usual of the photos was cut from, where photos keep their own size."""
 
     def __post_init__(self) -> None:
         if not len(self.frames) == len(self.landmarks) == len(self.names) == len(self.sha256) > 0:
@@ -85,15 +89,19 @@ class Photos:
         """Some of the photos."""
         chosen = list(indices)
         names, hashes = (tuple(values[i] for i in chosen) for values in (self.names, self.sha256))
-        return Photos(self.frames[chosen], self.landmarks[chosen], names, hashes)
+        whole = None
+        if self.whole is not None and self.whole.photo in chosen:
+            whole = replace(self.whole, photo=chosen.index(self.whole.photo))
+        return Photos(self.frames[chosen], self.landmarks[chosen], names, hashes, whole)
 
     def joined(self, other: "Photos") -> "Photos":
-        """These photos and others of the same size."""
+        """These photos and others, at these ones' size."""
         return Photos(
-            np.concatenate([self.frames, other.frames]),
+            np.concatenate([self.frames, other.at(self.side).frames]),
             np.concatenate([self.landmarks, other.landmarks]),
             self.names + other.names,
             self.sha256 + other.sha256,
+            self.whole,
         )
 
 
@@ -128,7 +136,8 @@ def read_photos(
 
     Args:
         paths: photos and folders of photos.
-        size: side of the crops, pixels; None keeps their own, that of the largest for all, up to `LARGEST_SIDE`.
+        size: side of the crops, pixels; None keeps the most usual one's own for all, up to `LARGEST_SIDE`,
+            and its whole picture.
         detector: of faces and landmarks; the default one if None.
         allow: what is let pass; None lets nothing pass, and complaints do not speak of fine-tune's options for it.
 
@@ -148,7 +157,7 @@ def read_photos(
             _log.warning("%s is left out: no face was found", path)
             continue
         points, _ = fit_detected(detector, frame, face.box)
-        window = window_for(points)
+        window = window_for(points) if size else whole_window(window_for(points))
         cuts.append((crop_frame(frame, window, size or own_side(window)), window))
         landmarks.append(to_crop(points, window).astype(np.float32))
         taken.append(path)
@@ -157,11 +166,18 @@ def read_photos(
     if not cuts:
         raise UserError("no photo shows a face; give at least one that shows the person from the front")
     names, hashes = tuple(path.name for path in taken), tuple(map(sha256, taken))
-    side = max(len(crop) for crop, _ in cuts)
-    photos = Photos(np.stack([resize(crop, side) for crop, _ in cuts]), np.stack(landmarks), names, hashes)
+    main = most_usual(np.stack(landmarks))
+    crops = np.stack([resize(crop, len(cuts[main][0])) for crop, _ in cuts])
+    whole = None if size else WholePicture(read_image(taken[main]), cuts[main][1], main).fitted()
+    photos = Photos(crops, np.stack(landmarks), names, hashes, whole)
     if allow is None or not allow.strangers:
         refuse_strangers(photos, taken, allow=allow)
     return photos
+
+
+def most_usual(landmarks: Float[np.ndarray, "t 68 2"]) -> int:
+    """Index of the photo whose pose and expression are nearest to all others'."""
+    return int(np.mean([source_distances(one, landmarks) for one in landmarks], 0).argmin())
 
 
 def own_side(window: CropWindow) -> int:

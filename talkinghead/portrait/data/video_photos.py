@@ -13,7 +13,8 @@ from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.face.landmarks import eye_opening, mouth_opening
 from talkinghead.face.track import SURE, FaceTrack, track_faces
 from talkinghead.media.video import read_frames
-from talkinghead.portrait.data.photos import SMALLEST_FACE, Photos, own_side, sha256
+from talkinghead.portrait.data.photos import SMALLEST_FACE, Photos, most_usual, own_side, sha256
+from talkinghead.portrait.data.whole_picture import WholePicture, whole_window
 
 MAX_TRACKED = 1500
 """Frames that are looked at: the first minute at 25 a second."""
@@ -37,22 +38,28 @@ def video_photos(path: Path, *, count: int, size: int | None = None, detector: F
         raise UserError(f"{count} frames of {path} are no photos; take at least 1")
     detector = detector or make_detector()
     colour = "grey" if detector.colour == "grey" else "rgb"
-    frames = islice(read_frames(path, colour=colour), MAX_TRACKED)  # type: ignore[arg-type]
-    tracks = track_faces(frames, detector, min_face=SMALLEST_FACE)
+    looked_at = islice(read_frames(path, colour=colour), MAX_TRACKED)  # type: ignore[arg-type]
+    tracks = track_faces(looked_at, detector, min_face=SMALLEST_FACE)
     if not tracks:
         raise UserError(f"{path}: no face at least {SMALLEST_FACE} px wide was found; take another video")
     track = max(tracks, key=len)
     windows = [CropWindow(*row) for row in stable_windows(track.landmarks_px).tolist()]
     landmarks = np.stack([to_crop(*pair) for pair in zip(track.landmarks_px, windows, strict=True)]).astype(np.float32)
     chosen = spread_apart(landmarks, count, among=_sure(track))
-    side = size or own_side(windows[0])
+    main = int(chosen[most_usual(landmarks[chosen])])
+    if size is None:
+        windows = [whole_window(window) for window in windows]
+    side, whole = size or own_side(windows[main]), None
     wanted = {int(track.frame_index[i]): int(i) for i in chosen}
     crops: dict[int, UInt8[np.ndarray, "s s 3"]] = {}
     for index, (_, frame) in enumerate(islice(read_frames(path), max(wanted) + 1)):
         if index in wanted:
             crops[wanted[index]] = crop_frame(frame, windows[wanted[index]], side)
+            if size is None and wanted[index] == main:
+                whole = WholePicture(frame, windows[main], chosen.tolist().index(main)).fitted()
     names = tuple(f"{Path(path).name} at {track.times[i]:.2f} s" for i in chosen)
-    return Photos(np.stack([crops[int(i)] for i in chosen]), landmarks[chosen], names, (sha256(path),) * len(chosen))
+    frames = np.stack([crops[int(i)] for i in chosen])
+    return Photos(frames, landmarks[chosen], names, (sha256(path),) * len(chosen), whole)
 
 
 def _sure(track: FaceTrack) -> Int[np.ndarray, " n"]:

@@ -202,6 +202,7 @@ class FineTuning(LightningModule):
             adain_params=self.averaged_params.cpu(),
             source_landmarks=photos.landmarks,
             source_frames=None if config.compositing is None else photos.frames,
+            whole=photos.whole,
             provenance=provenance | learnt,
         )
 

@@ -13,11 +13,12 @@ from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
 from talkinghead.portrait.avatar.layered_rendering import corrected
-from talkinghead.portrait.avatar.paste_back import WholePicture
+from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 from talkinghead.portrait.data.augment import AugmentConfig
 from talkinghead.portrait.data.episodes import EpisodeConfig, Episodes
 from talkinghead.portrait.data.photo_batches import LayeredBatches
 from talkinghead.portrait.data.shards import Shards
+from talkinghead.portrait.data.whole_picture import WholePicture, whole_window
 from talkinghead.portrait.networks.config import CompositingConfig
 from talkinghead.portrait.networks.head import widened
 from talkinghead.portrait.training.fine_tuning import FineTuningConfig, fine_tune
@@ -141,3 +142,38 @@ def test_a_head_goes_back_into_its_picture_and_leaves_the_rest():
     smaller = whole.with_head(np.full((30, 30, 3), 7, np.uint8), np.ones((30, 30), np.float32))
     assert (smaller[:60, 70:] == 7).all()
     assert (smaller[60:] == picture[60:]).all()
+
+
+def test_an_avatar_of_a_photo_moves_in_the_whole_picture_and_comes_back_the_same(tmp_path):
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 255, (400, 500, 3), np.uint8)
+    drawn = drawn_photos(1, size=SIDE)
+    picture[120 : 120 + SIDE, 200 : 200 + SIDE] = drawn.frames[0]
+    window = whole_window(CropWindow(200 + SIDE / 2 - 0.5, 120 + SIDE / 2 - 0.5, SIDE))
+    one = feed_forward(tiny_head(config=LAYERS), replace(drawn, whole=WholePicture(picture, window)))
+    moved = one.source_landmarks + np.float32(0.02)
+    (frame,) = one.animate(moved)
+    (head,) = one.animate(moved, ReenactmentConfig(view="head"))
+    assert frame.shape == picture.shape
+    assert head.shape == (SIDE, SIDE, 3)
+    outside = np.ones(picture.shape[:2], bool)
+    outside[120 : 120 + SIDE, 200 : 200 + SIDE] = False
+    assert (frame[outside] == picture[outside]).all()
+    assert (frame != picture).any()
+    one.save(tmp_path / "a.avatar.safetensors")
+    again = Avatar.load(tmp_path / "a.avatar.safetensors")
+    assert again.whole is not None
+    (other,) = again.animate(moved)
+    assert (other[outside] == again.whole.pixels[outside]).all()
+    assert again.source_frames is not None
+    inside = again.whole.pixels[120 : 120 + SIDE, 200 : 200 + SIDE]
+    assert (again.source_frames[0] == inside).all()
+
+
+def test_a_large_picture_is_shrunk_with_its_window():
+    picture = np.zeros((1000, 2000, 3), np.uint8)
+    picture[400:600, 1200:1400] = 255
+    small = WholePicture(picture, CropWindow(1299.5, 499.5, 200)).fitted(500)
+    assert small.pixels.shape == (250, 500, 3)
+    assert small.window == CropWindow(324.5, 124.5, 50)
+    assert (small.pixels[100:150, 300:350] == 255).all()

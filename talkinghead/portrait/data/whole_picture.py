@@ -1,12 +1,15 @@
-"""A rendered head put back into the whole picture that it was cut from."""
+"""The whole picture that a head was cut from, and the head put back into it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from talkinghead.face.crop import CropWindow
+
+LARGEST_PICTURE = 3840
+"""Pixels of its longer side, at most."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,19 @@ class WholePicture:
 
     pixels: UInt8[np.ndarray, "h w 3"]
     window: CropWindow
+    photo: int = 0
+    """Which of a person's photos it is."""
+
+    def fitted(self, most: int = LARGEST_PICTURE) -> "WholePicture":
+        """The same, shrunk where its longer side has more pixels."""
+        height, width = self.pixels.shape[:2]
+        scale = most / max(height, width)
+        if scale >= 1:
+            return self
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        x, y = ((middle + 0.5) * scale - 0.5 for middle in (self.window.x, self.window.y))
+        window = whole_window(CropWindow(x, y, self.window.side * scale))
+        return replace(self, pixels=cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), window=window)
 
     def with_head(
         self, head: UInt8[np.ndarray, "s s 3"], touched: Float32[np.ndarray, "s s"]
@@ -53,3 +69,10 @@ class WholePicture:
         if picture.dtype == np.float32:
             between = cv2.INTER_LINEAR
         return cv2.resize(picture, (size, size), interpolation=between)
+
+
+def whole_window(window: CropWindow) -> CropWindow:
+    """A window moved and sized by less than a pixel so that it holds whole pixels: a crop of its own size is exact."""
+    side = max(round(window.side), 1)
+    x, y = (round(middle + 0.5 - side / 2) + side / 2 - 0.5 for middle in (window.x, window.y))
+    return CropWindow(x, y, side)
