@@ -1,6 +1,7 @@
 """A motion retargeted to a person: the landmarks that are drawn, from those of whoever moves."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
