@@ -21,6 +21,7 @@ COMMANDS = {
     "fine-tune": "photos -> an avatar: tune the head to one person",
     "reenact": "avatar + driving video -> clip: a video moves the person, its sound is kept",
     "speak": "a voice or a text -> clip: an avatar, or a shaded head, says it",
+    "live": "a microphone or a stream -> frames while it is spoken",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
     "export": "a motion -> ARKit CSV, glTF with morph targets, or a mesh a frame, for other programs",
     "evaluate": "the paper's protocol on people unseen in training, with baselines",
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if verb not in COMMANDS:
         fail(unknown_verb(verb))
+    if verb == "speak" and "--live" in arguments:
+        sys.stderr.write("speak --live is a verb of its own now: talkinghead live\n")
+        verb, arguments = "live", [argument for argument in arguments if argument != "--live"]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     # Read once, when NumPy and SciPy are imported. Their matrices are small here: BLAS threads would spin in wait for
     # one another and take the cores from PyTorch (a rendered frame took twice as long).

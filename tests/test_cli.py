@@ -14,7 +14,7 @@ import talkinghead
 from talkinghead import cli
 from talkinghead.errors import UserError
 
-HEAVY = ("torch", "cv2", "numpy", "av", "typer", "jsonargparse", "pytorch_lightning")
+HEAVY = ("torch", "cv2", "numpy", "av", "jsonargparse", "pytorch_lightning")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ SMALLER = [
     "--model.portrait.size=32", "--model.portrait.min_channels=8", "--model.portrait.max_channels=16",
     "--model.portrait.embedding_dim=16", "--model.portrait.embedder_blocks=5", "--model.perceptual=offline",
     "--data.shots=2", "--data.batch_size=2", "--data.workers=0", "--run.steps=1", "--run.accelerator=cpu",
-    "--run.validation_episodes=2", "--run.sheet_every=100",
+    "--run.validation_episodes=2", "--run.show_every=100",
 ]  # fmt: skip
 
 

@@ -2,12 +2,11 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from talkinghead.commands import run_command
+from talkinghead.commands.options import Verb, ranged
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,30 +21,49 @@ MARK = {"made by": "talkinghead demo"}
 """In the provenance of its avatars."""
 STRIP_COLUMNS = 7
 
-_EPILOG = """Examples:
-
+EXAMPLES = """
 talkinghead demo
-
 talkinghead demo --photo anna.jpg -o anna-demo
 """
 
 
-def demo(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the avatar, the clip and the picture.")
-    ] = FOLDER,
-    head: Annotated[Path | None, typer.Option(help="A meta-learned head; the one that ships if not given.")] = None,
-    photo: Annotated[
-        Path | None, typer.Option(help="Another photo to move; scikit-image's astronaut if not given.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=0, help="Fine-tuning steps; a default that suits one photo.")] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options:
     """Fine-tune the head to one photo and move it: an avatar, a clip and a picture that compares them.
 
     The photo is scikit-image's astronaut (NASA, public domain), the motion is made up and ships with the package. Files
     of an earlier demo in the folder are replaced.
     """
-    from talkinghead.media.files import refuse_existing
+
+    output: Path = FOLDER
+    """Folder for the avatar, the clip and the picture."""
+    head: Path | None = None
+    """A meta-learned head; the one that ships if not given."""
+    photo: Path | None = None
+    """Another photo to move; scikit-image's astronaut if not given."""
+    steps: int | None = ranged(None, least=0)
+    """Fine-tuning steps; a default that suits one photo."""
+
+    @property
+    def shown(self) -> Path:
+        """The photo that is moved."""
+        return self.photo or astronaut()
+
+
+VERB = Verb("demo", Options, examples=EXAMPLES)
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb with the arguments that follow its name."""
+    demo(*VERB.parse(argv))
+
+
+def demo(options: Options) -> None:
+    """Learn the person in the photo, move it, say where all is.
+
+    Raises:
+        UserError: if the photo or the head cannot be used, or a file that no demo made would be written over.
+    """
     from talkinghead.portrait.avatar.avatar import origin
     from talkinghead.portrait.data.photos import read_photos
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
@@ -53,22 +71,14 @@ def demo(
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     began = time.perf_counter()
-    path, shown = head or default_head_path(), photo or astronaut()
-    avatar_path, clip, strip = (output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png"))
-    if shown.is_dir():
-        raise UserError(f"--photo is {shown}, a folder; give one photo, or the folder to talkinghead fine-tune.")
-    replaceable = from_demo(avatar_path)
-    for file in (avatar_path, clip, strip):
-        refuse_existing(file, overwrite=True, file=True)
-        if file.resolve() == shown.resolve():
-            raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
-        if file.exists() and not replaceable:
-            raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
+    path, shown = options.head or default_head_path(), options.shown
+    avatar_path, clip, strip = outputs(options)
     network, _ = FewShotHead.load(path)
     photos = read_photos([shown], size=network.config.photo_side)
     log.info("learning the person in %s", shown.name)
-    consent = "public domain portrait" if photo is None else None
-    tuned = fine_tune(network, photos, FineTuningConfig(steps=steps), provenance=origin(path, consent=consent) | MARK)
+    consent = "public domain portrait" if options.photo is None else None
+    provenance = origin(path, consent=consent) | MARK
+    tuned = fine_tune(network, photos, FineTuningConfig(steps=options.steps), provenance=provenance)
     log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
     tuned.avatar.save(avatar_path, overwrite=True)
     animate(tuned.avatar, photos, clip=clip, strip=strip)
@@ -77,9 +87,26 @@ def demo(
     log.info("next: talkinghead reenact %s --driver YOUR_VIDEO -o clip.mp4", avatar_path)
 
 
-def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
-    run_command(demo, argv, epilog=_EPILOG)
+def outputs(options: Options) -> list[Path]:
+    """Where the avatar, the clip and the picture go.
+
+    Raises:
+        UserError: if one of them is the photo, or exists and is not from an earlier demo.
+    """
+    from talkinghead.media.files import refuse_existing
+
+    shown = options.shown
+    if shown.is_dir():
+        raise UserError(f"--photo is {shown}, a folder; give one photo, or the folder to talkinghead fine-tune.")
+    files = [options.output / (shown.stem + suffix) for suffix in (".avatar.safetensors", ".mp4", ".png")]
+    replaceable = from_demo(files[0])
+    for file in files:
+        refuse_existing(file, overwrite=True, file=True)
+        if file.resolve() == shown.resolve():
+            raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
+        if file.exists() and not replaceable:
+            raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")
+    return files
 
 
 def from_demo(path: Path) -> bool:

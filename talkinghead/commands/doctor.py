@@ -10,13 +10,12 @@ from importlib import import_module, metadata
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
 from packaging.requirements import Requirement
 from rich.console import Console
 
-from talkinghead.commands import run_command
+from talkinghead.commands.options import Verb
 from talkinghead.speech.speech_synthesis import can_speak
 from talkinghead.weights.shipped import FACE_MODEL, SHAPE_MODEL, find_dlib_model
 
@@ -62,31 +61,39 @@ class Finding:
     """The command that fills the gap."""
 
 
-def doctor(
-    commercial: Annotated[
-        bool, typer.Option("--commercial", help="Show which choices are free for commercial use.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options:
     """Say what is installed, what is missing, and the command that fixes it.
 
     Exits with 1 if something required is missing.
     """
+
+    commercial: bool = False
+    """Show which choices are free for commercial use."""
+    json: bool = False
+    """Print the findings as JSON."""
+
+
+VERB = Verb("doctor", Options, examples="talkinghead doctor\ntalkinghead doctor --commercial")
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb with the arguments that follow its name."""
+    doctor(*VERB.parse(argv))
+
+
+def doctor(options: Options) -> None:
+    """Look, show, and exit with 1 if something required is missing."""
     findings = list(examine())
     console = Console(highlight=False, soft_wrap=True)
-    if as_json:
+    if options.json:
         console.print_json(json.dumps([asdict(finding) for finding in findings]))
-    elif commercial:
+    elif options.commercial:
         show_uses(console, findings)
     else:
         show(console, findings)
     if any(finding.required and not finding.present for finding in findings):
-        raise typer.Exit(1)
-
-
-def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
-    run_command(doctor, argv, epilog="Example: talkinghead doctor --commercial")
+        sys.exit(1)
 
 
 def examine() -> Iterator[Finding]:

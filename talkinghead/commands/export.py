@@ -2,18 +2,14 @@
 
 import logging
 from contextlib import nullcontext
-from enum import StrEnum
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Literal
 
-import typer
-
-from talkinghead.commands import best_device, run_command
 from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
+from talkinghead.commands.options import Tracking, Verb, config_from, rate_from
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
-from talkinghead.rig.files.load import load_rig
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
@@ -21,94 +17,76 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EPILOG = """Examples:
-
+EXAMPLES = """
 talkinghead export speech.motion.safetensors -o speech.csv            (ARKit's 52 blendshapes)
-
 talkinghead export speech.motion.safetensors -o speech.glb            (morph targets, for Blender or three.js)
-
 talkinghead export speech.motion.safetensors -o frames --meshes obj   (a folder with a mesh a frame)
-
 talkinghead export interview.mp4 -o interview.csv                     (the face is tracked first)
-
 talkinghead export recording.csv -o recording.motion.safetensors      (from ARKit, to drive an avatar with)
 """
 
 
-class MeshFormat(StrEnum):
-    """Format of a sequence of meshes."""
-
-    ply = "ply"
-    obj = "obj"
-
-
-def export(
-    source: Annotated[Path, typer.Argument(help="A .motion.safetensors, a video, or an ARKit .csv.")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="A .csv, .gltf, .glb or .motion.safetensors; without a suffix, a folder."),
-    ],
-    meshes: Annotated[MeshFormat, typer.Option(help="Format of the meshes in a folder.")] = MeshFormat.ply,
-    rig: Annotated[
-        Path | None, typer.Option(help="The head to move: a rig's file or folder; else the one that ships.")
-    ] = None,
-    pose: Annotated[bool, typer.Option(help="Turn the head as it is held.")] = True,
-    sound: Annotated[bool, typer.Option(help="Write the sound, too.")] = True,
-    fps: Annotated[str | None, typer.Option(help="Frames a second of a .csv, if its timecodes do not tell.")] = None,
-    vertices: Annotated[bool, typer.Option("--vertices", help="Store meshes in a .motion.safetensors, too.")] = False,
-    detector: Annotated[str, typer.Option(help="For videos: auto, dlib, face-alignment or mtcnn.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(Tracking):
     """Write a motion for other programs: ARKit CSV, glTF with morph targets, or a mesh a frame."""
-    from dataclasses import replace
 
-    from talkinghead.media.files import refuse_existing
-    from talkinghead.motion.formats.export import ExportConfig, export_motion
+    source: Path
+    """A .motion.safetensors, a video, or an ARKit .csv."""
+    output: Path
+    """A .csv, .gltf, .glb or .motion.safetensors; without a suffix, a folder."""
+    meshes: Literal["ply", "obj"] = "ply"
+    """Format of the meshes in a folder."""
+    rig: Path | None = None
+    """The head to move: a rig's file or folder; else the one that ships."""
+    pose: bool = True
+    """Turn the head as it is held."""
+    sound: bool = True
+    """Write the sound, too."""
+    fps: str | None = None
+    """Frames a second of a .csv, if its timecodes do not tell."""
+    vertices: bool = False
+    """Store meshes in a .motion.safetensors, too."""
+    overwrite: bool = False
+    """Replace files that exist."""
 
-    refuse_existing(output, overwrite=overwrite)
-    if output.resolve() == source.resolve():
-        raise UserError(f"{output} would be written over what it is made from; give another name.")
-    head = read_rig(rig)
-    motion = read_source(source, fps=fps, detector=detector, device=device)
-    if motion.blendshapes is None and motion.vertices is None:
-        motion = fitted(motion, head)
-    if output.suffix == MOTION_SUFFIX:
-        if vertices and motion.vertices is None and motion.blendshapes is not None:
-            motion = replace(motion, vertices=head.vertices(motion.blendshapes), topology=head.faces)
-        motion.save(output, overwrite=overwrite)
-    else:
-        config = ExportConfig(meshes=meshes.value, pose=pose, sound=sound)
-        with nullcontext() if output.suffix else bar("writing") as report:
-            export_motion(motion, output, head, config=config, overwrite=overwrite, progress=report)
-    log.info("%d frames, %.1f s: %s", len(motion), motion.seconds, output)
+
+VERB = Verb("export", Options, positional=("source",), examples=EXAMPLES)
 
 
 def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
-    run_command(export, argv, epilog=_EPILOG)
+    """Run the verb with the arguments that follow its name."""
+    export(*VERB.parse(argv))
 
 
-def read_rig(path: Path | None) -> "Rig":
-    """The rig at a path; the one that ships if there is none."""
-    from talkinghead.rig.files.own import default_rig
-
-    return default_rig() if path is None else load_rig(path)
-
-
-def read_source(path: Path, *, fps: str | None, detector: str, device: str) -> "Motion":
-    """The motion in a file, in an ARKit CSV, or tracked in a video.
+def export(options: Options) -> None:
+    """Read, fit a head where there are landmarks alone, write.
 
     Raises:
-        UserError: if `fps` is not a number above 0, or the file cannot be read.
+        UserError: if the output exists or is the source, or the source cannot be used.
     """
-    try:
-        rate = Fraction(fps) if fps else None
-    except (ValueError, ZeroDivisionError) as error:
-        raise UserError(f"--fps is {fps!r}; give a number, like 25 or 30000/1001.") from error
-    if rate is not None and rate <= 0:
-        raise UserError(f"--fps is {fps}; it must be above 0.")
-    return read_driver(path, detector=detector, device=best_device(device), fps=rate)
+    from talkinghead.media.files import refuse_existing
+    from talkinghead.motion.formats.export import ExportConfig, export_motion
+    from talkinghead.rig.files.load import load_rig
+    from talkinghead.rig.files.own import default_rig
+
+    output = options.output
+    refuse_existing(output, overwrite=options.overwrite)
+    if output.resolve() == options.source.resolve():
+        raise UserError(f"{output} would be written over what it is made from; give another name.")
+    head = default_rig() if options.rig is None else load_rig(options.rig)
+    fps = None if options.fps is None else rate_from(options.fps)
+    motion = read_driver(options.source, detector=options.detector, device=options.place, fps=fps)
+    if motion.blendshapes is None and motion.vertices is None:
+        motion = fitted(motion, head)
+    if output.suffix == MOTION_SUFFIX:
+        if options.vertices and motion.vertices is None and motion.blendshapes is not None:
+            motion = replace(motion, vertices=head.vertices(motion.blendshapes), topology=head.faces)
+        motion.save(output, overwrite=options.overwrite)
+    else:
+        config = config_from(options, ExportConfig)
+        with nullcontext() if output.suffix else bar("writing") as report:
+            export_motion(motion, output, head, config=config, overwrite=options.overwrite, progress=report)
+    log.info("%d frames, %.1f s: %s", len(motion), motion.seconds, output)
 
 
 def fitted(motion: "Motion", rig: "Rig") -> "Motion":

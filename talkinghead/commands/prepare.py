@@ -2,13 +2,13 @@
 
 import logging
 import os
-from fractions import Fraction
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from talkinghead.commands import best_device, run_command
+from talkinghead.commands.options import Tracking, Verb, config_from, ranged, rate_from
+from talkinghead.commands.progress import bar, say
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,90 +17,90 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EPILOG = """Examples:
-
+EXAMPLES = """
 talkinghead prepare clips/train -o shards/train
-
 talkinghead prepare VoxCeleb2/dev/mp4 -o shards/vox --size 224 --fps 5 --workers 16
-
 talkinghead prepare clips -o shards --identities people.csv
-
-talkinghead prepare --speech videos footage -o corpora/talkers      (what speech-train reads)
-
-talkinghead prepare --speech --help      (the options of that)
-
-Who a clip shows is taken from VoxCeleb's idNNNNN folder, else from the top folder, or from a CSV with the columns path
-and identity. A run that was stopped goes on when the same command is given again.
+talkinghead prepare --speech videos footage -o corpora/talkers   (what speech-train reads)
+talkinghead prepare --speech --help   (the options of that)
 """
 
 
-def prepare(
-    videos: Annotated[Path, typer.Argument(help="A folder of videos, searched through and through.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for shards, report and contact sheet.")],
-    identities: Annotated[
-        Path | None, typer.Option(help="A CSV with the columns path and identity, a row for each video.")
-    ] = None,
-    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the stored frames, pixels.")] = 256,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the stored frames.")] = 95,
-    fps: Annotated[str, typer.Option(help="Frames a second kept at most, such as 12.5 or 30000/1001.")] = "12.5",
-    min_face: Annotated[int, typer.Option(min=32, help="Narrowest face kept, pixels of the video.")] = 64,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Drop frames with less sure landmarks.")] = 0.95,
-    min_frames: Annotated[int, typer.Option(min=2, help="Drop tracks with fewer frames.")] = 16,
-    max_frames: Annotated[int, typer.Option(min=16, help="Cut longer tracks.")] = 1000,
-    detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda: for the neural detectors.")] = "cpu",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; all cores if not given.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace shards that are there.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(Tracking):
     """Find, follow, crop and store the faces of a folder of videos, as shards that meta-train and evaluate read.
 
-    Beside the shards: report.json, with the fate of every video, and contact_sheet.png, with pictures of it.
+    Beside the shards: report.json, with the fate of every video, and contact_sheet.png, with pictures of it. Who a clip
+    shows is taken from VoxCeleb's idNNNNN folder, else from the top folder, or from a CSV with the columns path and
+    identity. A run that was stopped goes on when the same command is given again.
     """
-    from talkinghead.portrait.data.preparation.settings import PrepareSettings
 
-    if not 1 < max_frames >= min_frames:
-        raise UserError(f"--max-frames {max_frames} is under --min-frames {min_frames}; give a larger one.")
-    if device != "cpu":
-        device = best_device(device)
-    settings = PrepareSettings(
-        size=size,
-        quality=quality,
-        fps=read_rate(fps),
-        min_face=min_face,
-        min_confidence=min_confidence,
-        min_frames=min_frames,
-        max_frames=max_frames,
-        detector=detector,
-        device=device,
-    )
-    count = len(os.sched_getaffinity(0)) if workers is None and hasattr(os, "sched_getaffinity") else workers
-    records = run(videos, output, settings, identities=identities, workers=count or 0, overwrite=overwrite)
-    summarise(records, output)
+    videos: Path
+    """A folder of videos, searched through and through."""
+    output: Path
+    """A new folder for shards, report and contact sheet."""
+    identities: Path | None = None
+    """A CSV with the columns path and identity, a row for each video."""
+    size: int = ranged(256, least=32, most=1024)
+    """Side of the stored frames, pixels."""
+    quality: int = ranged(95, least=1, most=100)
+    """JPEG quality of the stored frames."""
+    fps: str = "12.5"
+    """Frames a second kept at most, such as 12.5 or 30000/1001."""
+    min_face: float = ranged(64, least=32)
+    """Narrowest face kept, pixels of the video."""
+    min_confidence: float = ranged(0.95, least=0, most=1)
+    """Drop frames with less sure landmarks."""
+    min_frames: int = ranged(16, least=2)
+    """Drop tracks with fewer frames."""
+    max_frames: int = ranged(1000, least=16)
+    """Cut longer tracks."""
+    workers: int | None = ranged(None, least=0)
+    """Processes; all cores if not given."""
+    overwrite: bool = False
+    """Replace shards that are there."""
+    device: str = "cpu"
+    """For the neural detectors: auto, cpu or cuda."""
+
+
+VERB = Verb("prepare", Options, positional=("videos",), examples=EXAMPLES)
 
 
 def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name; with --speech it is another."""
+    """Run the verb with the arguments that follow its name; with --speech it is another."""
     if any(argument == "--speech" or argument.startswith("--speech=") for argument in argv):
         from talkinghead.commands import prepare_speech
 
         prepare_speech.main(argv)
         return
-    run_command(prepare, argv, epilog=_EPILOG)
+    prepare(*VERB.parse(argv))
 
 
-def read_rate(text: str) -> Fraction:
-    """Frames a second as written on the command line.
+def prepare(options: Options) -> None:
+    """Make the shards and say what was kept.
 
     Raises:
-        UserError: if it is no positive number.
+        UserError: if the options contradict each other, or the folders cannot be used.
     """
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise UserError(f"--fps is {text!r}; give a positive number, such as 12.5 or 30000/1001.")
-    return rate
+    from talkinghead.portrait.data.preparation.settings import PrepareSettings
+
+    if options.max_frames < options.min_frames:
+        raise UserError(
+            f"--max-frames {options.max_frames} is under --min-frames {options.min_frames}; give a larger one."
+        )
+    place = options.device if options.device == "cpu" else options.place
+    settings = config_from(options, PrepareSettings, fps=rate_from(options.fps), device=place)
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    workers = count if options.workers is None else options.workers
+    records = run(
+        options.videos,
+        options.output,
+        settings,
+        identities=options.identities,
+        workers=workers,
+        overwrite=options.overwrite,
+    )
+    summarise(records, options.output)
 
 
 def run(
@@ -113,31 +113,22 @@ def run(
     overwrite: bool,
 ) -> list["ClipRecord"]:
     """Prepare with a progress bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from talkinghead.portrait.data.preparation.prepare import find_clips
     from talkinghead.portrait.data.preparation.prepare import prepare as prepare_shards
 
     clips = find_clips(videos, identities)
     total = sum(clip.path.stat().st_size for clip in clips)
-    done = kept = frames = 0
-    columns = (
-        BarColumn(),
-        TextColumn("{task.fields[done]}/{task.fields[clips]} videos, {task.fields[kept]} kept"),
-        TextColumn("{task.fields[rate]:.0f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, done=0, clips=len(clips), kept=0, rate=0.0)
+    began, done, read, kept, frames = time.monotonic(), 0, 0, 0, 0
+    with bar("preparing", unit="") as report:
 
         def progress(record: "ClipRecord", size: int) -> None:
-            nonlocal done, kept, frames
-            done, kept, frames = done + 1, kept + (record.fate == "kept"), frames + record.frames_kept
-            rate = frames / max(bar.tasks[0].elapsed or 0, 1e-3)
-            bar.update(task, advance=size, done=done, kept=kept, rate=rate)
+            nonlocal done, read, kept, frames
+            done, read, kept = done + 1, read + size, kept + (record.fate == "kept")
+            frames += record.frames_kept
+            rate = frames / max(time.monotonic() - began, 1e-3)
+            report(read, total, f"{done}/{len(clips)} videos, {kept} kept, {rate:.0f} frames a second")
             if record.fate != "kept":
-                bar.console.print(f"{record.video}: {record.why}", style="yellow", markup=False, highlight=False)
+                say(f"{record.video}: {record.why}")
 
         return prepare_shards(clips, output, settings=settings, workers=workers, overwrite=overwrite, progress=progress)
 

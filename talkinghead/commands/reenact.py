@@ -1,127 +1,126 @@
 """reenact: an avatar and a driving video -> a clip."""
 
 import logging
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Literal
 
-import typer
-
-from talkinghead.commands import best_device, run_command
 from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
+from talkinghead.commands.options import Tracking, Verb, config_from, ranged
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 
+if TYPE_CHECKING:
+    from talkinghead.motion.motion import Motion
+
 log = logging.getLogger(__name__)
 
-
-_EPILOG = """Examples:
-
+EXAMPLES = """
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o anna_speaks.mp4
-
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o side_by_side.mp4 --compare --motion relative
-
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o a.mp4 --save-motion speech.motion.safetensors
-
-talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4      (tracked once, used twice)
-
-talkinghead reenact ben.avatar.safetensors --driver recording.csv -o c.mp4      (ARKit's 52 curves)
+talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4   (tracked once, used twice)
+talkinghead reenact ben.avatar.safetensors --driver recording.csv -o c.mp4   (ARKit's 52 curves)
 """
 
 
-class MotionMode(StrEnum):
-    """How the driver's movement is taken."""
-
-    absolute = "absolute"
-    relative = "relative"
-
-
-class MissingMode(StrEnum):
-    """What happens where the driver's face is not seen."""
-
-    hold = "hold"
-    fade = "fade"
-    fail = "fail"
-
-
-def reenact(
-    avatar: Annotated[Path, typer.Argument(help="The person: a file made by talkinghead fine-tune.")],
-    driver: Annotated[Path, typer.Option(help="What moves: a video, a .motion.safetensors, or an ARKit .csv.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The clip to write, an .mp4.")],
-    motion: Annotated[
-        MotionMode,
-        typer.Option(help="Hold the head as the driver does, or start at a photo and add the driver's movement."),
-    ] = MotionMode.absolute,
-    adapt_scale: Annotated[bool, typer.Option(help="Keep the face as large as in the photos.")] = True,
-    keep_proportions: Annotated[bool, typer.Option(help="Keep the person's own face, not the driver's.")] = True,
-    reference: Annotated[
-        int | None, typer.Option(min=0, help="Driver's frame that relative motion starts from; else the best one.")
-    ] = None,
-    smooth: Annotated[float, typer.Option(min=0, help="Strength of the smoothing of landmarks; 0 is off.")] = 1.0,
-    turn_limit: Annotated[
-        float,
-        typer.Option(
-            "--turn-limit",
-            "--most-turn",
-            min=1,
-            max=180,
-            help="Degrees that the head turns away from the nearest photo at most; 180: all.",
-        ),
-    ] = 30.0,
-    missing: Annotated[
-        MissingMode, typer.Option(help="Where the driver's face is not seen: hold the last, fade over, or fail.")
-    ] = MissingMode.hold,
-    compare: Annotated[bool, typer.Option("--compare", help="Put driver and landmarks beside the person.")] = False,
-    save_motion: Annotated[Path | None, typer.Option(help="Keep the tracked motion in this file.")] = None,
-    sound: Annotated[bool, typer.Option(help="Keep the driver's sound.")] = True,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames rendered at once.")] = 8,
-    detector: Annotated[str, typer.Option(help="auto, dlib, face-alignment or mtcnn.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(Tracking):
     """Move a person: a video drives an avatar, and its sound and frame rate are kept."""
+
+    avatar: Path
+    """The person: a file made by talkinghead fine-tune."""
+    driver: Path
+    """What moves: a video, a .motion.safetensors, or an ARKit .csv."""
+    output: Path
+    """The clip to write, an .mp4."""
+    motion: Literal["absolute", "relative"] = "absolute"
+    """Hold the head as the driver does, or start at a photo and add the driver's movement."""
+    adapt_scale: bool = True
+    """Keep the face as large as in the photos."""
+    keep_proportions: bool = True
+    """Keep the person's own face, not the driver's."""
+    reference: int | None = ranged(None, least=0)
+    """Driver's frame that relative motion starts from; else the best one."""
+    smooth: float = ranged(1.0, least=0)
+    """Strength of the smoothing of landmarks; 0 is off."""
+    turn_limit: float = ranged(30.0, least=1, most=180)
+    """Degrees that the head turns away from the nearest photo at most; 180: all."""
+    most_turn: float | None = ranged(None, least=1, most=180, former=True)
+    """The former name of turn_limit."""
+    missing: Literal["hold", "fade", "fail"] = "hold"
+    """Where the driver's face is not seen: hold the last, fade over, or fail."""
+    compare: bool = False
+    """Put driver and landmarks beside the person."""
+    save_motion: Path | None = None
+    """Keep the tracked motion in this file."""
+    sound: bool = True
+    """Keep the driver's sound."""
+    batch_size: int = ranged(8, least=1)
+    """Frames rendered at once."""
+    overwrite: bool = False
+    """Replace files that exist."""
+
+    def __post_init__(self) -> None:
+        if self.most_turn is not None:
+            object.__setattr__(self, "turn_limit", self.most_turn)
+
+
+VERB = Verb("reenact", Options, positional=("avatar",), examples=EXAMPLES)
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb with the arguments that follow its name."""
+    (options,) = VERB.parse(argv)
+    refuse_outputs(options)
+    reenact(options)
+
+
+def refuse_outputs(options: Options) -> None:
+    """Raise UserError if an output has another suffix, exists, or is an input."""
     from talkinghead.media.files import refuse_existing
 
-    if output.suffix.lower() != ".mp4":
-        raise UserError(f"--output is {output}; give a name that ends in .mp4.")
-    if save_motion is not None and save_motion.suffix != MOTION_SUFFIX:
-        raise UserError(f"--save-motion is {save_motion}; give a name that ends in .motion{MOTION_SUFFIX}.")
-    for path in filter(None, (output, save_motion)):
-        refuse_existing(path, overwrite=overwrite, file=True)
-        if driver.resolve() == path.resolve() or avatar.resolve() == path.resolve():
+    kept = options.save_motion
+    if options.output.suffix.lower() != ".mp4":
+        raise UserError(f"--output is {options.output}; give a name that ends in .mp4.")
+    if kept is not None and kept.suffix != MOTION_SUFFIX:
+        raise UserError(f"--save-motion is {kept}; give a name that ends in .motion{MOTION_SUFFIX}.")
+    for path in filter(None, (options.output, kept)):
+        refuse_existing(path, overwrite=options.overwrite, file=True)
+        if path.resolve() in (options.driver.resolve(), options.avatar.resolve()):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
+
+def reenact(options: Options) -> None:
+    """Track, carry over, render.
+
+    Raises:
+        UserError: if an input cannot be used.
+    """
     from talkinghead.portrait.avatar.avatar import Avatar
     from talkinghead.portrait.avatar.reenactment import Clip
     from talkinghead.portrait.avatar.reenactment import reenact as write_clip
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
-    config = ReenactmentConfig(
-        motion=motion.value,
-        adapt_scale=adapt_scale,
-        keep_proportions=keep_proportions,
-        reference=reference,
-        smooth=smooth,
-        turn_limit=turn_limit,
-        missing=missing.value,
-        batch_size=batch_size,
-    )
-    where = best_device(device)
-    person = Avatar.load(avatar)
-    moves = read_driver(driver, detector=detector, device=where)
-    if not moves.seen.any():
-        raise UserError(f"{driver}: none of its {len(moves)} frames shows a face; give a driver in which one is seen.")
-    if save_motion is not None and driver.suffix != MOTION_SUFFIX:
-        moves.save(save_motion, overwrite=overwrite)
+    config, place = config_from(options, ReenactmentConfig), options.place
+    person = Avatar.load(options.avatar)
+    moves = read_moves(options, place)
     with bar("rendering") as report:
-        clip = Clip(output, compare=compare, sound=sound, overwrite=overwrite)
-        write_clip(person, moves, clip, config=config, device=where, progress=report)
+        clip = Clip(options.output, compare=options.compare, sound=options.sound, overwrite=options.overwrite)
+        write_clip(person, moves, clip, config=config, device=place, progress=report)
     lost = int((moves.confidence == 0).sum())
     if lost:
-        log.info("the driver's face was not seen in %d of %d frames (--missing %s)", lost, len(moves), missing.value)
-    log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, output)
+        log.info("the driver's face was not seen in %d of %d frames (--missing %s)", lost, len(moves), options.missing)
+    log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, options.output)
 
 
-def main(argv: list[str]) -> None:
-    """Run the command with the arguments that follow its name."""
-    run_command(reenact, argv, epilog=_EPILOG)
+def read_moves(options: Options, place: str) -> "Motion":
+    """The driver's motion, kept in a file where that is asked for."""
+    moves = read_driver(options.driver, detector=options.detector, device=place)
+    if not moves.seen.any():
+        raise UserError(
+            f"{options.driver}: none of its {len(moves)} frames shows a face; give a driver in which one is seen."
+        )
+    if options.save_motion is not None and options.driver.suffix != MOTION_SUFFIX:
+        moves.save(options.save_motion, overwrite=options.overwrite)
+    return moves

@@ -16,9 +16,7 @@ from talkinghead.portrait.networks.head import FewShotHead
 
 
 def run(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        demo.main(list(map(str, arguments)))
-    assert ended.value.code == 0
+    demo.main(list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +59,9 @@ def test_advice_about_a_photo_names_no_option_that_demo_lacks(output, tmp_path):
     write_image(tmp_path / "wall.png", np.full((128, 128, 3), 90, np.uint8))
     head = output.parent / "tiny.head.safetensors"
     with pytest.raises(UserError, match=r"wall\.png: no face was found .*take another or leave it out$"):
-        demo.demo(tmp_path / "out", head=head, photo=tmp_path / "wall.png")
+        run("-o", tmp_path / "out", "--head", head, "--photo", tmp_path / "wall.png")
     with pytest.raises(UserError, match="a folder; give one photo"):
-        demo.demo(tmp_path / "out", head=head, photo=tmp_path)
+        run("-o", tmp_path / "out", "--head", head, "--photo", tmp_path)
 
 
 def test_an_avatar_that_no_demo_made_is_kept(output, tmp_path):
@@ -71,19 +69,19 @@ def test_an_avatar_that_no_demo_made_is_kept(output, tmp_path):
     feed_forward(FewShotHead.load(output.parent / "tiny.head.safetensors")[0], drawn_photos(1)).save(avatar)
     before = avatar.read_bytes()
     with pytest.raises(UserError, match=r"astronaut\.avatar\.safetensors exists, and not from an earlier demo"):
-        demo.demo(tmp_path, head=output.parent / "tiny.head.safetensors", steps=0)
+        run("-o", tmp_path, "--head", output.parent / "tiny.head.safetensors", "--steps", 0)
     assert avatar.read_bytes() == before
 
 
 def test_files_that_no_demo_made_are_kept(tmp_path):
     (tmp_path / "anna.mp4").write_bytes(b"precious")
     with pytest.raises(UserError, match=r"anna\.mp4 exists, and not from an earlier demo"):
-        demo.demo(tmp_path, photo=tmp_path / "photos" / "anna.jpg")
+        run("-o", tmp_path, "--photo", tmp_path / "photos" / "anna.jpg")
     assert (tmp_path / "anna.mp4").read_bytes() == b"precious"
 
 
 def test_the_photo_is_never_written_over(tmp_path):
     (tmp_path / "anna.png").write_bytes(b"precious")
     with pytest.raises(UserError, match="anna.png, which the demo would write over"):
-        demo.demo(tmp_path, photo=tmp_path / "anna.png")
+        run("-o", tmp_path, "--photo", tmp_path / "anna.png")
     assert (tmp_path / "anna.png").read_bytes() == b"precious"

@@ -7,13 +7,16 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
+from talkinghead import cli
 from talkinghead.commands import doctor
 
 
 def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as exit_info:
-        doctor.main(list(arguments))
-    return exit_info.value.code, capsys.readouterr().out
+    try:
+        cli.main(["doctor", *arguments])
+    except SystemExit as ended:
+        return ended.code, capsys.readouterr().out
+    return 0, capsys.readouterr().out
 
 
 def findings_of(capsys):

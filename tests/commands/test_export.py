@@ -25,9 +25,7 @@ def source(tmp_path):
 
 
 def run(*arguments: object) -> None:
-    with pytest.raises(SystemExit) as done:
-        export.main([str(argument) for argument in arguments])
-    assert done.value.code in (0, None)
+    export.main([str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("name", ["talk.csv", "talk.glb", "talk.gltf", "frames"])

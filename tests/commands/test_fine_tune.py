@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from people import drawn_photos, tiny_head
 
-from talkinghead.commands.fine_tune import main, parse
+from talkinghead.commands.fine_tune import VERB, main
 from talkinghead.errors import UserError
 from talkinghead.media.image import read_image, write_image
 from talkinghead.portrait.avatar.avatar import Avatar
@@ -68,13 +68,13 @@ def test_an_existing_output_is_refused_before_the_head_is_read(tmp_path):
 def test_settings_come_from_a_file_and_the_command_line_wins(tmp_path):
     (tmp_path / "slow.yaml").write_text("generator_lr: 1.0e-5\nepochs: 3\naugment: {mirror: 0.25}\nframes: 4\n")
     arguments = ["a.jpg", "-o", "x", "--config", str(tmp_path / "slow.yaml"), "--epochs", "7", "--augment.warp", "0"]
-    wanted, config = parse(arguments)
+    wanted, config = VERB.parse(arguments)
     assert (config.generator_lr, config.epochs, config.augment.mirror, config.augment.warp) == (1e-5, 7, 0.25, 0)
     assert wanted.frames == 4
 
 
 def test_switches_are_words_of_their_own():
-    wanted, _ = parse(["a.jpg", "-o", "x.safetensors", "--allow-strangers", "--no-preview"])
+    wanted, _ = VERB.parse(["a.jpg", "-o", "x.safetensors", "--allow-strangers", "--no-preview"])
     assert wanted.allow_strangers
     assert not wanted.preview
     assert not wanted.allow_no_face
@@ -94,7 +94,7 @@ def test_switches_are_words_of_their_own():
 )
 def test_mistakes_in_the_command_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
-        parse(arguments.split())
+        VERB.parse(arguments.split())
 
 
 @pytest.mark.parametrize("text", ["generator_rate: 1.0e-5", "augment: {miror: 1}", "epochs: many", "epochs: ["])
@@ -103,15 +103,15 @@ def test_a_mistake_in_a_file_is_named_with_the_file_it_stands_in(tmp_path, text)
         (tmp_path / f"{name}.yaml").write_text(content + "\n")
     files = [word for name in ("first", "typo", "last") for word in ("--config", str(tmp_path / f"{name}.yaml"))]
     with pytest.raises(UserError, match=rf"typo\.yaml: .*({text.split(': ')[0]}|parsing)"):
-        parse(["a.jpg", "-o", "x", *files])
+        VERB.parse(["a.jpg", "-o", "x", *files])
 
 
 def test_help_shows_examples_and_settings(capsys):
     with pytest.raises(SystemExit):
-        parse(["--help"])
+        VERB.parse(["--help"])
     page = capsys.readouterr().out
     assert "talkinghead fine-tune anna1.jpg anna2.jpg -o anna.avatar.safetensors" in page
-    assert "--generator_lr" in page
+    assert "--generator-lr" in page
 
 
 def test_a_strange_photo_is_refused_by_name(folder, tmp_path):
@@ -146,4 +146,4 @@ def test_what_this_machine_cannot_do_is_said_before_the_work(tmp_path, option):
 def test_a_config_that_is_no_text_is_named(tmp_path):
     (tmp_path / "b.yaml").write_bytes(bytes(range(256)))
     with pytest.raises(UserError, match="b.yaml is no text"):
-        parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "b.yaml")])
+        VERB.parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "b.yaml")])

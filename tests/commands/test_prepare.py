@@ -1,13 +1,14 @@
 """`talkinghead prepare` as a user runs it."""
 
-import inspect
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from talkinghead.cli import main
-from talkinghead.commands.prepare import prepare, read_rate
+from talkinghead.commands.options import rate_from
+from talkinghead.commands.prepare import VERB
 from talkinghead.errors import UserError
 from talkinghead.portrait.data.preparation.settings import PrepareSettings
 from talkinghead.portrait.data.shards import Shards
@@ -22,9 +23,7 @@ def test_a_folder_becomes_shards(tmp_path, capsys, monkeypatch):
     write_clip(tmp_path / "clips" / "anna" / "a.mp4", 1, frames=16, size=128, sound=False)
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"")
     options = ["--size", "64", "--min-frames", "4", "--min-confidence", "0.5", "--workers", "0", "--fps", "25"]
-    with pytest.raises(SystemExit) as caught:
-        main(["prepare", str(tmp_path / "clips"), "-o", str(tmp_path / "shards"), *options])
-    assert not caught.value.code
+    main(["prepare", str(tmp_path / "clips"), "-o", str(tmp_path / "shards"), *options])
     (track,) = Shards(tmp_path / "shards")
     assert (track.identity, track.side, len(track)) == ("anna", 64, 16)
     assert "broken.mp4: the file is empty" in capsys.readouterr().err
@@ -50,17 +49,17 @@ def test_mistakes_are_said_in_a_sentence(tmp_path, capsys, options, message):
 
 
 def test_rates_are_exact():
-    assert read_rate("12.5") == Fraction(25, 2)
-    assert read_rate("30000/1001") == Fraction(30000, 1001)
+    assert rate_from("12.5") == Fraction(25, 2)
+    assert rate_from("30000/1001") == Fraction(30000, 1001)
     for text in ("0", "-1", "1/0", "x"):
         with pytest.raises(UserError, match="positive"):
-            read_rate(text)
+            rate_from(text)
 
 
 def test_the_defaults_are_those_of_the_settings():
-    options = inspect.signature(prepare).parameters
+    options = asdict(*VERB.parse(["in", "-o", "out"]))
     settings = PrepareSettings().to_dict()
     shared = set(options) & set(settings) - {"fps"}
-    assert {name: options[name].default for name in shared} == {name: settings[name] for name in shared}
-    assert read_rate(options["fps"].default) == PrepareSettings().fps
+    assert {name: options[name] for name in shared} == {name: settings[name] for name in shared}
+    assert rate_from(options["fps"]) == PrepareSettings().fps
     assert "min_confidence" in shared

@@ -13,7 +13,7 @@ from people import PAINTER, TINY, drawn_photos, tiny_head
 from talking_corpus import RATE, TEMPLATE, TRIANGLES, voice
 
 from talkinghead import cli
-from talkinghead.commands import speak_live
+from talkinghead.commands import live
 from talkinghead.commands.speak import choice
 from talkinghead.errors import UserError
 from talkinghead.media.video import probe
@@ -175,9 +175,9 @@ def test_another_shape_and_another_topology(things, tmp_path):
         (["-o", "o.mp4", "--pose", "100,0,0"], "within 90"),
         (["-o", "o.mp4", "--blinks", "1,nan"], "--blinks is '1,nan'"),
         (["-o", "o.mp4", "--model", "{tetra}", "--blinks", "1"], "leave --blinks out"),
-        (["-o", "o.mp4", "--live", "--emotion", "0", "--style", "1"], "--live does not take --emotion, --style; leave"),
-        (["-o", "o.mp4", "--live", "--reference", "a.mp4"], "--live does not take --reference"),
-        (["-o", "o.mp4", "--live", "--language", "de"], "--live does not take --language"),
+        (["-o", "o.mp4", "--live", "--emotion", "0", "--style", "1"], "live has no option --emotion"),
+        (["-o", "o.mp4", "--live", "--reference", "a.mp4"], "live has no option --reference"),
+        (["-o", "o.mp4", "--live", "--language", "de"], "live has no option --language"),
         (["-o", "o.mp4", "--live", "--pose", "100,0,0"], "within 90"),
         (["-o", "o.mp4", "--model", "{karras}", "--mesh", "small.obj"], "3 vertices and the model"),
         (["-o", "o.mp4", "--model", "{tetra}", "--avatar", "{anna}"], "cannot move an avatar"),
@@ -282,7 +282,7 @@ def test_a_photo_turns_no_farther_than_its_limit(things, tmp_path, monkeypatch, 
 
 def test_live_heads_are_edited(things, tmp_path, monkeypatch):
     shown: list[np.ndarray] = []
-    monkeypatch.setattr(speak_live, "open_sink", lambda *_, **__: shown.append)
+    monkeypatch.setattr(live, "open_sink", lambda *_, **__: shown.append)
     options = ["--live", "-o", "-", "--model", things / "pham.speech.safetensors", "--size", 48, "--still"]
     rig = default_rig()
     big = ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in rig.neutral * [0.6, 1, 1]]
@@ -318,8 +318,8 @@ def test_live_frames_on_stdout(things, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("voice_", "options", "says"),
     [
-        ("voice.wav", ["-o", "o.mp4"], "--live hears - (16-bit mono PCM on stdin) or mic"),
-        ("-", ["-o", "o.avi"], "with --live give an .mp4"),
+        ("voice.wav", ["-o", "o.mp4"], "live hears - (16-bit mono PCM on stdin) or mic"),
+        ("-", ["-o", "o.avi"], "give an .mp4"),
         ("-", ["-o", "o.mp4"], "shorter than a frame"),
     ],
 )
@@ -331,7 +331,7 @@ def test_live_wants_a_stream(things, tmp_path, monkeypatch, capsys, voice_, opti
 
 def test_live_wants_a_model_that_does_not_hear_the_future(things, tmp_path, capsys):
     options = ["-o", tmp_path / "o.mp4", "--model", things / "karras.speech.safetensors"]
-    assert "--live needs a pham model" in failing(capsys, "-", "--live", *options)
+    assert "live needs a pham model" in failing(capsys, "-", "--live", *options)
 
 
 def test_a_window_needs_a_display(things, monkeypatch, capsys):
@@ -346,9 +346,9 @@ def test_a_microphone_needs_its_library(monkeypatch):
     def missing(name: str) -> None:
         raise ImportError(f"no {name}")
 
-    monkeypatch.setattr(speak_live, "import_module", missing)
+    monkeypatch.setattr(live, "import_module", missing)
     with pytest.raises(UserError, match="pip install sounddevice"):
-        speak_live.sound_blocks("mic", 16000, 500)
+        live.sound_blocks("mic", 16000, 500)
 
 
 def test_help_gives_examples(capsys):

@@ -8,7 +8,8 @@ from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import window_for
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.media.video import probe, read_frames
-from talkinghead.portrait.data.episodes import EpisodeConfig, Episodes
+from talkinghead.portrait.data.episodes import Episodes
+from talkinghead.portrait.data.episodes_config import EpisodeConfig
 from talkinghead.portrait.data.shards import Shards
 from talkinghead.testing.drawn_person import Person
 from talkinghead.testing.synthetic import (

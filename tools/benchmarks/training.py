@@ -12,7 +12,8 @@ from benchmarks.measure import Timing
 from talkinghead.portrait.data.episodes import Episode
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.training import content_loss as perceptual
-from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
+from talkinghead.portrait.training.config import MetaLearningConfig
+from talkinghead.portrait.training.meta_learning import MetaLearning
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 

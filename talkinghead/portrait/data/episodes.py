@@ -6,7 +6,6 @@ processes or workers draws the same episodes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,13 +13,13 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from talkinghead.errors import UserError, refuse_low
+from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor, resize
-from talkinghead.portrait.data.augment import NO_AUGMENTATION, AugmentConfig, EpisodeAugmentation
+from talkinghead.portrait.data.augment import NO_AUGMENTATION, EpisodeAugmentation
+from talkinghead.portrait.data.episodes_config import EpisodeConfig, EpisodeDataConfig
 from talkinghead.portrait.data.shards import Shards, Track
 from talkinghead.portrait.data.track_heads import TrackHead, TrackHeads, turned_source
-from talkinghead.portrait.networks.config import CompositingConfig
 from talkinghead.portrait.warping.source_photos import nearest_source
 from talkinghead.portrait.warping.warp import Warp
 
@@ -38,49 +37,6 @@ CANDIDATES = 24
 
 NEAREST = 0.5
 """How often the photo that is warped is the nearest of the sources; else it is any of them, so that far ones occur."""
-
-
-@dataclass(frozen=True)
-class EpisodeConfig:
-    """What an episode is."""
-
-    shots: int = 8
-    """K, source frames of an episode."""
-    size: int = 256
-    """Side of the frames, pixels; the model's own size when training (set by the command)."""
-    augment: AugmentConfig = NO_AUGMENTATION
-    """Identity augmentation, drawn for each episode."""
-    seed: int = 0
-    """Of all draws."""
-    balance: bool = True
-    """Draw a person first, then a track, so that long-filmed people do not dominate."""
-    min_confidence: float = 0.0
-    """Frames whose landmarks are less sure are left out."""
-    cache_gib: float = 2.0
-    """Memory for decoded frames in each worker, GiB; the rest is decoded each time."""
-    compositing: CompositingConfig | None = None
-    """Move a source frame to the target's landmarks, as the model takes it (set by the command)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeDataConfig(EpisodeConfig):
-    """Training episodes from a folder of shards.
-
-    Raises:
-        UserError: if a number is too low.
-    """
-
-    shards: Path
-    """Folder made by `talkinghead prepare`."""
-    validation: Path | None = None
-    """Shards of other people, for sample sheets and the validation figures."""
-    batch_size: int = 2
-    """Episodes a step and process."""
-    workers: int = 0
-    """Processes that decode; 0 decodes in the training process."""
-
-    def __post_init__(self) -> None:
-        refuse_low(vars(self), shots=1, batch_size=1, size=16, seed=0, workers=0)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from talkinghead.portrait.evaluation.protocol import Split, longest_run
 from talkinghead.portrait.evaluation.records import Record
 from talkinghead.portrait.evaluation.tables import METHODS
 from talkinghead.portrait.networks.head import FewShotHead
+from talkinghead.portrait.training.config import FineTuningConfig, Hardware
 from talkinghead.portrait.training.fine_tuning import fine_tune
-from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig, Hardware
 from talkinghead.portrait.warping.source_photos import source_distances
 from talkinghead.portrait.warping.warp import Warp
 

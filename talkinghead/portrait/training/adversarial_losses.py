@@ -4,37 +4,12 @@ References:
     Zakharov et al. 2019, section 3.2, equations 4 to 9; weights of the ICCV version.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from talkinghead.portrait.networks.discriminator import Discriminator
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weight of each term; the names are also the logged names."""
-
-    content: float = 1.0
-    """Perceptual distance; its own layers carry the paper's 1.5e-1 and 2.5e-2."""
-    adversarial: float = 1.0
-    feature_matching: float = 10.0
-    match: float = 10.0
-    """Embeddings against the video's column: 10 to fine-tune afterwards (FT), 0 to go without (FF)."""
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum.
-
-        Raises:
-            KeyError: if a term has no weight of its name.
-        """
-        unknown = set(terms) - set(self.__dataclass_fields__)
-        if unknown:
-            raise KeyError(f"no weight is named {', '.join(sorted(unknown))}")
-        return torch.stack([getattr(self, name) * value for name, value in terms.items()]).sum()
 
 
 def hinge_discriminator(real: Float[Tensor, " b"], fake: Float[Tensor, " b"]) -> Float[Tensor, ""]:

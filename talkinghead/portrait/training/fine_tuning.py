@@ -27,9 +27,10 @@ from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
 from talkinghead.portrait.networks.head import FewShotHead, default_head_path, folded, respectral
 from talkinghead.portrait.training.adversarial_losses import adversarial_terms, tell_apart
+from talkinghead.portrait.training.config import FineTuningConfig, Hardware
 from talkinghead.portrait.training.content_loss import make_content_loss
 from talkinghead.portrait.training.early_stopping import StopByHeldOut
-from talkinghead.portrait.training.fine_tuning_config import FineTuningConfig, Hardware
+from talkinghead.training.ema import follow, warmed_up
 
 __all__ = ["FineTuning", "FineTuningConfig", "Hardware", "Tuned", "fine_tune", "fit", "make_avatar"]
 
@@ -161,14 +162,13 @@ class FineTuning(LightningModule):
     @torch.no_grad()
     def _pull_and_average(self) -> None:
         """Draw the weights towards the start, and the averaged ones towards the weights."""
-        decay = min(self.config.ema, (2 + self.step) / (11 + self.step))
+        decay = warmed_up(self.config.ema, self.step + 1)
         now = [*self.generator.parameters(), self.adain_params]
         if self.start is not None:
             pull = self.config.pull * self._rate() / self.photos
             for value, start in zip(now, self.start.parameters(), strict=True):
                 value.lerp_(start, pull)
-        for value, mean in zip(now, self.averaged.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        follow(self.averaged.parameters(), now, decay)
 
     @torch.no_grad()
     def held_out_loss(self, batch: Batch) -> float:

@@ -7,7 +7,6 @@ References:
 import logging
 import shutil
 import weakref
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -16,63 +15,21 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from talkinghead.errors import refuse_low
 from talkinghead.portrait.data.episodes import Episode
 from talkinghead.portrait.networks.compositing import generate
-from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.discriminator import VideoColumns
 from talkinghead.portrait.networks.head import FewShotHead, folded, respectral, widened
 from talkinghead.portrait.networks.layers import SpectralWeight
 from talkinghead.portrait.training.adam import AdamWithoutMomentum
-from talkinghead.portrait.training.adversarial_losses import LossWeights, adversarial_terms, matching, tell_apart
+from talkinghead.portrait.training.adversarial_losses import adversarial_terms, matching, tell_apart
+from talkinghead.portrait.training.config import MetaLearningConfig
+from talkinghead.training.ema import follow, warmed_up
 
 log = logging.getLogger(__name__)
 
 _ADAM_EPS = 1e-5
 _SNAPSHOT_EVERY = 200
 _MOST_ROLLBACKS = 10
-
-
-@dataclass(frozen=True)
-class MetaLearningConfig:
-    """How a head is meta-learned.
-
-    Raises:
-        UserError: if a number is out of range.
-
-    References:
-        Zakharov et al. 2019, section 3.2 and 4: 5e-5 and 2e-4, two discriminator steps; beta1 0, eps and EMA as in
-        the co-author's published code.
-    """
-
-    portrait: PortraitConfig = field(default_factory=PortraitConfig)
-    """Sizes of the networks."""
-    loss_weights: LossWeights = field(default_factory=LossWeights)
-    """Weight of each term."""
-    perceptual: str = "paper"
-    """Content loss: paper or offline."""
-    generator_lr: float = 5e-5
-    """Learning rate of embedder and generator."""
-    discriminator_lr: float = 2e-4
-    """Learning rate of the discriminator."""
-    columns_lr: float = 0.0
-    """Learning rate of W; 0 takes the discriminator's. A video's column moves only when the video is drawn, so that a
-    short run on few videos needs more."""
-    discriminator_steps: int = 2
-    """For each generator step."""
-    ema: float = 0.999
-    """Decay of the averaged embedder and generator, which are what is shipped."""
-    clip: float = 10.0
-    """Largest gradient norm of each optimiser."""
-    warm_up: int = 0
-    """Steps with the content term alone."""
-    decay_from: int = 0
-    """Step at which the learning rates start to fall linearly."""
-    decay_to: int = 0
-    """Step at which they reach a hundredth; 0 for never."""
-
-    def __post_init__(self) -> None:
-        refuse_low(vars(self), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
 
 
 class MetaLearning(LightningModule):
@@ -223,14 +180,13 @@ class MetaLearning(LightningModule):
     @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged networks towards the weights in use, after spectral normalisation."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        decay = warmed_up(self.config.ema, self.step)
         for name, mean in self.averaged.items():
             current = getattr(self.head, name)
             for ours, theirs in zip(mean.modules(), current.modules(), strict=True):
                 for key, value in ours.named_parameters(recurse=False):
                     is_weight = key == "weight" and isinstance(theirs, SpectralWeight)
-                    source = theirs.current() if is_weight else getattr(theirs, key)
-                    value.lerp_(source, 1 - decay)
+                    follow([value], [theirs.current() if is_weight else getattr(theirs, key)], decay)
 
     def _keep_snapshot(self) -> None:
         """Remember all that learns, on disk: in memory it would take as much room again as the training itself."""

@@ -1,78 +1,45 @@
 """What a training run leaves in its folder: checkpoint, head, sheets of samples, validation figures."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from talkinghead.media.image import write_image
 from talkinghead.portrait.data.episodes import Episode, EpisodeData, Episodes
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.training.meta_learning import MetaLearning
+from talkinghead.training.run import RunConfig
+from talkinghead.training.run_folder import RunFolder, log_figures, log_picture
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "last.ckpt"
 HEAD = "head.safetensors"
 _SHEET_ROWS = 8
 _VALIDATION_BATCH = 8
 
 
-class RunFolder(Callback):
-    """Saves a run often enough that a kill costs little, and shows how it goes.
+class HeadRunFolder(RunFolder):
+    """Keeps checkpoint and head, and shows samples.
 
     Args:
-        folder: of the run.
-        save_every: steps between checkpoints; the one on disk is replaced whole.
-        sheet_every: steps between sample sheets and validation figures.
-        validation_episodes: episodes of held-out people that the figures are averaged over.
+        run: where, and how often.
         provenance: written into the head's header.
+        validation_episodes: episodes of held-out people that the figures are averaged over.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        save_every: int,
-        sheet_every: int,
-        validation_episodes: int,
-        provenance: dict[str, Any],
-    ):
-        self.folder, self.save_every, self.sheet_every = folder, save_every, sheet_every
-        self.validation_episodes, self.provenance = validation_episodes, provenance
+    def __init__(self, run: RunConfig, provenance: dict[str, Any], *, validation_episodes: int):
+        super().__init__(run, provenance)
+        self.validation_episodes = validation_episodes
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert isinstance(pl_module, MetaLearning)
-        step = pl_module.step
-        if step % self.save_every == 0:
-            self.save(trainer, pl_module)
-        if step % self.sheet_every == 0 and trainer.is_global_zero:
-            self.show(trainer, pl_module)
+    def write_model(self, module: MetaLearning) -> None:
+        module.shipped_head().save(self.folder / HEAD, {**self.provenance, "steps": module.step}, overwrite=True)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, MetaLearning)
-        if pl_module.step % self.save_every:
-            self.save(trainer, pl_module)
-        if pl_module.step % self.sheet_every and trainer.is_global_zero:
-            self.show(trainer, pl_module)
-
-    def save(self, trainer: Trainer, module: MetaLearning) -> None:
-        """Replace the checkpoint and the head on disk."""
-        temporary = self.folder / f".{CHECKPOINT}.part"
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self.folder / CHECKPOINT)
-            module.shipped_head().save(self.folder / HEAD, {**self.provenance, "steps": module.step}, overwrite=True)
-
-    def show(self, trainer: Trainer, module: MetaLearning) -> None:
+    def show(self, trainer: Trainer, module: MetaLearning, *, last: bool) -> None:
         """Write a sheet of samples, and the content loss on people unseen in training."""
         data: EpisodeData = trainer.datamodule  # type: ignore[attr-defined]
         rows = [("train", data.episodes)]
@@ -80,17 +47,12 @@ class RunFolder(Callback):
             rows.append(("validation", data.held_out))
         for name, episodes in rows:
             sheet = _sheet(module, episodes)
-            picture = self.folder / "sheets" / f"{name}-{module.step:07d}.png"
-            picture.parent.mkdir(exist_ok=True)
-            cv2.imwrite(str(picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image(name, sheet, module.step, dataformats="HWC")
+            write_image(self.folder / "sheets" / f"{name}-{module.step:07d}.png", sheet, overwrite=True)
+            log_picture(trainer, name, sheet, module.step)
         if data.held_out is not None:
             figures = validate(module, data.held_out, self.validation_episodes)
             log.info("step %d: %s", module.step, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-            for logger in trainer.loggers:
-                logger.log_metrics({f"validation/{k}": v for k, v in figures.items()}, step=module.step)
+            log_figures(trainer, figures, module.step)
 
 
 def _batch(episodes: Episodes, first: int, count: int, device: torch.device) -> Episode:

@@ -1,8 +1,8 @@
-"""What the three trainings share: a recipe, batches that can be drawn again, one LightningModule."""
+"""What the three trainings share: batches that can be drawn again, one LightningModule."""
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,30 +12,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from talkinghead.speech.corpora.sequences import Track
 from talkinghead.speech.model import SpeechModel
+from talkinghead.speech.training.recipe import Recipe
+from talkinghead.training.ema import follow
 
 Batch = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a kind of model learns. Take the subclass of a kind."""
-
-    kind: ClassVar[str]
-
-    lr: float = 1e-4
-    """Learning rate at its highest."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 for any."""
-    ema: float = 0.0
-    """Decay of the averaged weights that are shipped; 0 ships the last ones."""
-
-    def training(self, tracks: list[Track], steps: int, seed: int) -> "SpeechTraining":
-        """The LightningModule that learns from these tracks."""
-        raise NotImplementedError
-
-    def batches(self, tracks: list[Track], seed: int) -> "Batches":
-        """What it learns from."""
-        raise NotImplementedError
 
 
 class Batches:
@@ -91,9 +71,8 @@ class SpeechTraining(LightningModule):
         super().__init__()
         self.network, self.recipe, self.steps = network, recipe, steps
         self.register_buffer("steps_done", torch.zeros((), dtype=torch.long))
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema), use_buffers=True
-        )
+        self.averaged = nn.ModuleDict({"module": copy.deepcopy(network)})
+        self.averaged.register_buffer("n_averaged", torch.zeros((), dtype=torch.long))
 
     @property
     def step(self) -> int:
@@ -134,11 +113,15 @@ class SpeechTraining(LightningModule):
         super().optimizer_step(*arguments, **settings)
         self.steps_done += 1
         if self.recipe.ema:
-            self.averaged.update_parameters(self.network)
+            kept, network = self.averaged["module"], self.network
+            decay = self.recipe.ema if self.averaged.n_averaged else 0.0
+            for values in (nn.Module.parameters, nn.Module.buffers):
+                follow(values(kept), values(network), decay)
+            self.averaged.n_averaged.add_(1)  # type: ignore[operator]
 
     def best_network(self) -> nn.Module:
         """The averaged network where weights are averaged, otherwise the network."""
-        return self.averaged.module if self.recipe.ema else self.network
+        return self.averaged["module"] if self.recipe.ema else self.network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.groups(), lr=self.recipe.lr)

@@ -23,7 +23,8 @@ from talkinghead.speech.karras2017 import (
     smooth_emotions,
 )
 from talkinghead.speech.model import KarrasModel
-from talkinghead.speech.training.base import Batch, Batches, Recipe, SpeechTraining
+from talkinghead.speech.training.base import Batch, Batches, SpeechTraining
+from talkinghead.speech.training.recipe import Recipe
 
 STEP = 4
 """Rows of autocorrelation between adjacent frames of a segment: 32 ms."""

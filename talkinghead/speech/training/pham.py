@@ -22,7 +22,8 @@ from talkinghead.speech.pham2017 import (
     to_quaternion,
     velocity_loss,
 )
-from talkinghead.speech.training.base import Batch, Batches, Recipe, SpeechTraining
+from talkinghead.speech.training.base import Batch, Batches, SpeechTraining
+from talkinghead.speech.training.recipe import Recipe
 
 _LEAST_DEVIATION = 0.02
 _LEAST_ROTATION = 0.01

@@ -4,12 +4,10 @@ import json
 import logging
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning import Trainer
 
 from talkinghead.media.image import write_image
 from talkinghead.rig.files.own import default_rig
@@ -20,57 +18,37 @@ from talkinghead.speech.evaluation.sheets import model_sheet
 from talkinghead.speech.features import KARRAS_RATE
 from talkinghead.speech.model import KarrasModel, SpeechModel
 from talkinghead.speech.training.base import SpeechTraining
+from talkinghead.training.run import RunConfig
+from talkinghead.training.run_folder import RunFolder, log_figures, log_picture
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "last.ckpt"
 _SHEET_SECONDS = 8.0
 _GLANCE = 30.0
 """Seconds of held-out sound that are judged while training goes on."""
 
 
-class SpeechRunFolder(Callback):
-    """Saves a run often enough that a kill costs little, and shows how it goes on held-out sequences.
+class SpeechRunFolder(RunFolder):
+    """Keeps checkpoint and model, and shows held-out sequences.
 
     Args:
-        folder: of the run.
-        save_every: steps between checkpoints; the one on disk is replaced whole.
-        show_every: steps between sheets and figures.
-        held_out: tracks unseen in training; none for no figures.
+        run: where, and how often.
         provenance: written into the model's header.
+        held_out: tracks unseen in training; none for no figures.
     """
 
-    def __init__(
-        self, folder: Path, *, save_every: int, show_every: int, held_out: list[Track], provenance: dict[str, Any]
-    ):
-        self.folder, self.save_every, self.show_every = folder, save_every, show_every
-        self.held_out, self.provenance = held_out, provenance
+    def __init__(self, run: RunConfig, provenance: dict[str, Any], *, held_out: list[Track]):
+        super().__init__(run, provenance)
+        self.held_out = held_out
         self.baselines: Baselines | None = None
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert isinstance(pl_module, SpeechTraining)
-        if pl_module.step % self.save_every == 0:
-            self.save(trainer, pl_module)
-        if pl_module.step % self.show_every == 0 and pl_module.step < pl_module.steps:
-            self.show(trainer, pl_module, seconds=_GLANCE)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, SpeechTraining)
-        self.save(trainer, pl_module)
-        self.show(trainer, pl_module)
-
-    def save(self, trainer: Trainer, module: SpeechTraining) -> None:
-        """Replace the checkpoint and the model on disk."""
-        temporary = self.folder / f".{CHECKPOINT}.part"
-        trainer.save_checkpoint(temporary)
-        temporary.replace(self.folder / CHECKPOINT)
+    def write_model(self, module: SpeechTraining) -> None:
         model = module.shipped({**self.provenance, "steps": module.step})
         model.save(self.folder / f"{model.kind}.speech.safetensors", overwrite=True)
 
-    def show(self, trainer: Trainer, module: SpeechTraining, *, seconds: float = math.inf) -> None:
-        """Write figures and a sheet of held-out sequences, the shortest first, until `seconds` are reached."""
+    def show(self, trainer: Trainer, module: SpeechTraining, *, last: bool) -> None:
+        """Write figures and a sheet of held-out sequences: of all in the end, before that of the shortest."""
+        seconds = math.inf if last else _GLANCE
         if not self.held_out:
             return
         model = SpeechModel.load(self.folder / f"{module.recipe.kind}.speech.safetensors")
@@ -79,25 +57,22 @@ class SpeechRunFolder(Callback):
         shortest = sorted(self.held_out, key=len)
         before = np.cumsum([0.0] + [track.seconds for track in shortest[:-1]])
         chosen = [track for track, start in zip(shortest, before, strict=True) if start < seconds]
-        figures = evaluate(model, chosen, self.baselines, thorough=seconds == math.inf)
+        figures = evaluate(model, chosen, self.baselines, thorough=last)
         log.info("step %d, %d sequences\n%s", module.step, len(chosen), table(figures))
         report = {"step": module.step, "sequences": len(chosen), "figures": figures}
-        if isinstance(model, KarrasModel) and chosen[0].face.rig is not None and seconds == math.inf:
+        if isinstance(model, KarrasModel) and chosen[0].face.rig is not None and last:
             sound = chosen[0].sequence.audio(KARRAS_RATE)
             effect = emotion_effect(model, sound, KARRAS_RATE, default_rig(), fps=chosen[0].fps)
             log.info("%s", effect or "the model has one emotion alone")
             report["emotion"] = effect and asdict(effect)
         (self.folder / "figures.json").write_text(json.dumps(report, indent=1))
-        for logger in trainer.loggers:
-            logger.log_metrics({f"validation/{k}": v for k, v in figures[model.kind].items()}, step=module.step)
+        log_figures(trainer, figures[model.kind], module.step)
         track = chosen[0]
         if track.face.rig is None:
             return
         picture = sheet_of(model, track)
         write_image(self.folder / "sheets" / f"{module.step:07d}.png", picture, overwrite=True)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("held out", picture, module.step, dataformats="HWC")
+        log_picture(trainer, "held out", picture, module.step)
 
 
 def sheet_of(model: SpeechModel, track: Track, *, start: float = 2.0) -> np.ndarray:

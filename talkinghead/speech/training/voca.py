@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from talkinghead.speech.corpora.sequences import Track, sample_offsets
 from talkinghead.speech.features import windows_at
 from talkinghead.speech.model import VocaModel
-from talkinghead.speech.training.base import Batch, Batches, Recipe, SpeechTraining
+from talkinghead.speech.training.base import Batch, Batches, SpeechTraining
+from talkinghead.speech.training.recipe import Recipe
 from talkinghead.speech.voca2019 import POSITION, VELOCITY, VocaConfig, VocaNetwork, position_loss, velocity_loss
 
 _PCA_FRAMES = 800

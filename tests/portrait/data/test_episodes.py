@@ -5,7 +5,8 @@ from torch.utils.data import DataLoader
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.data.augment import AugmentConfig
-from talkinghead.portrait.data.episodes import CountingSampler, EpisodeConfig, EpisodeData, EpisodeDataConfig, Episodes
+from talkinghead.portrait.data.episodes import CountingSampler, EpisodeData, Episodes
+from talkinghead.portrait.data.episodes_config import EpisodeConfig, EpisodeDataConfig
 from talkinghead.portrait.data.shards import Shards
 from talkinghead.testing.synthetic import write_drawn_shards
 

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from talkinghead.portrait.training.adversarial_losses import (
-    LossWeights,
     feature_matching,
     hinge_discriminator,
     hinge_generator,
     matching,
 )
+from talkinghead.portrait.training.config import LossWeights
 
 
 def test_hinge_is_zero_when_real_and_fake_clear_the_margin():

@@ -8,7 +8,7 @@ from people import PAINTER, TINY, drawn_photos, tiny_head
 from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import feed_forward, mean_embedding
 from talkinghead.portrait.data.photo_batches import PhotoBatches, to_batch
-from talkinghead.portrait.training.adversarial_losses import LossWeights
+from talkinghead.portrait.training.config import LossWeights
 from talkinghead.portrait.training.fine_tuning import FineTuning, FineTuningConfig, Hardware, fine_tune, fit
 
 CPU = Hardware("cpu", "32-true")

@@ -13,9 +13,9 @@ from talkinghead.commands import meta_train
 from talkinghead.errors import UserError
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import FewShotHead
-from talkinghead.portrait.training.adversarial_losses import LossWeights
+from talkinghead.portrait.training.config import LossWeights, MetaLearningConfig
 from talkinghead.portrait.training.content_loss import OfflineContent, make_content_loss
-from talkinghead.portrait.training.meta_learning import MetaLearning, MetaLearningConfig
+from talkinghead.portrait.training.meta_learning import MetaLearning
 from talkinghead.testing.synthetic import episode_batch, write_drawn_shards
 
 TINY = PortraitConfig(size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False)

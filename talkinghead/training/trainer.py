@@ -1,68 +1,38 @@
-"""The Lightning trainer of the commands that learn."""
+"""The Lightning trainer of a run."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 
 from talkinghead.errors import UserError
-
-if TYPE_CHECKING:
-    from pytorch_lightning import Callback, Trainer
-
-
-@runtime_checkable
-class Run(Protocol):
-    """What a trainer needs to know of a run."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def accelerator(self) -> str: ...
-    @property
-    def log_every(self) -> int: ...
+from talkinghead.training.run import RunConfig
+from talkinghead.training.run_folder import CHECKPOINT, RunFolder, open_folder
 
 
-def open_folder(folder: Path, settings: str) -> None:
-    """Make a run's folder and write its settings into it.
-
-    Raises:
-        UserError: if that cannot be done.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(settings)
-    except OSError as error:
-        raise UserError(f"run.folder is {folder}, which cannot be written ({error.strerror}); give another.") from error
-
-
-def make_trainer(run: Run, folder_keeper: "Callback", *, first_step: int, devices: int = 1) -> "Trainer":
+def make_trainer(run: RunConfig, folder_keeper: Callback, *, first_step: int) -> Trainer:
     """A trainer that logs into the run's folder, and shows a bar where somebody looks.
 
     Args:
         run: where and how.
         folder_keeper: what writes checkpoints and models; Lightning's own checkpoints are off.
         first_step: where the run goes on; a part of the log's name.
-        devices: how many train together.
 
     Raises:
         UserError: if this machine has no such devices, or they do not compute so.
     """
-    from pytorch_lightning import Trainer
-    from pytorch_lightning.callbacks import RichProgressBar
-    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-    from pytorch_lightning.strategies import DDPStrategy
-
     shown = sys.stderr.isatty()
     with _refusals(run.accelerator, run.precision):
         return Trainer(
             default_root_dir=run.folder,
             accelerator=run.accelerator,
-            devices=devices,
-            strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if devices > 1 else "auto",
+            devices=run.devices,
+            strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if run.devices > 1 else "auto",
             precision=run.precision,  # type: ignore[arg-type]
             max_epochs=1,
             use_distributed_sampler=False,
@@ -78,10 +48,22 @@ def make_trainer(run: Run, folder_keeper: "Callback", *, first_step: int, device
         )
 
 
+def fit(
+    run: RunConfig, module: LightningModule, data: LightningDataModule, keeper: RunFolder, *, first: int, settings: str
+) -> None:
+    """Train from a step on, from the folder's checkpoint where there is one.
+
+    Raises:
+        UserError: if this machine cannot train so, or the folder cannot be written.
+    """
+    trainer = make_trainer(run, keeper, first_step=first)
+    open_folder(run.folder, settings)
+    checkpoint = run.folder / CHECKPOINT
+    trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+
+
 def refuse_machine(accelerator: str, precision: str) -> None:
     """Raise UserError if this machine cannot train so. For commands: call it before the work starts."""
-    from pytorch_lightning import Trainer
-
     with _refusals(accelerator, precision):
         Trainer(
             accelerator=accelerator,
@@ -96,8 +78,6 @@ def refuse_machine(accelerator: str, precision: str) -> None:
 
 @contextmanager
 def _refusals(accelerator: str, precision: str) -> Iterator[None]:
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-
     try:
         yield
     except (ValueError, MisconfigurationException) as error:

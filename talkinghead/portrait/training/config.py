@@ -1,11 +1,82 @@
-"""How a person is learnt."""
+"""How networks learn: the settings of meta-learning and of fine-tuning. No PyTorch here, so that --help is quick."""
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from talkinghead.errors import UserError, refuse_low
 from talkinghead.portrait.data.augment import AugmentConfig
-from talkinghead.portrait.training.adversarial_losses import LossWeights
+from talkinghead.portrait.networks.config import PortraitConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; the names are also the logged names."""
+
+    content: float = 1.0
+    """Perceptual distance; its own layers carry the paper's 1.5e-1 and 2.5e-2."""
+    adversarial: float = 1.0
+    """How real the discriminator finds the frame."""
+    feature_matching: float = 10.0
+    """Distance of the discriminator's maps of the frame from those of the truth."""
+    match: float = 10.0
+    """Embeddings against the video's column: 10 to fine-tune afterwards (FT), 0 to go without (FF)."""
+
+    def total(self, terms: dict[str, "Tensor"]) -> "Tensor":
+        """The weighted sum.
+
+        Raises:
+            KeyError: if a term has no weight of its name.
+        """
+        unknown = set(terms) - set(self.__dataclass_fields__)
+        if unknown:
+            raise KeyError(f"no weight is named {', '.join(sorted(unknown))}")
+        return sum(getattr(self, name) * value for name, value in terms.items())  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class MetaLearningConfig:
+    """How a head is meta-learned.
+
+    Raises:
+        UserError: if a number is out of range.
+
+    References:
+        Zakharov et al. 2019, section 3.2 and 4: 5e-5 and 2e-4, two discriminator steps; beta1 0, eps and EMA as in
+        the co-author's published code.
+    """
+
+    portrait: PortraitConfig = field(default_factory=PortraitConfig)
+    """Sizes of the networks."""
+    loss_weights: LossWeights = field(default_factory=LossWeights)
+    """Weight of each term."""
+    perceptual: str = "paper"
+    """Content loss: paper or offline."""
+    generator_lr: float = 5e-5
+    """Learning rate of embedder and generator."""
+    discriminator_lr: float = 2e-4
+    """Learning rate of the discriminator."""
+    columns_lr: float = 0.0
+    """Learning rate of W; 0 takes the discriminator's. A video's column moves only when the video is drawn, so that a
+    short run on few videos needs more."""
+    discriminator_steps: int = 2
+    """For each generator step."""
+    ema: float = 0.999
+    """Decay of the averaged embedder and generator, which are what is shipped."""
+    clip: float = 10.0
+    """Largest gradient norm of each optimiser."""
+    warm_up: int = 0
+    """Steps with the content term alone."""
+    decay_from: int = 0
+    """Step at which the learning rates start to fall linearly."""
+    decay_to: int = 0
+    """Step at which they reach a hundredth; 0 for never."""
+
+    def __post_init__(self) -> None:
+        refuse_low(vars(self), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +114,7 @@ class FineTuningConfig:
     adain_lr: float = 3e-3
     """Of psi', the person's AdaIN parameters."""
     discriminator_lr: float = 2e-4
+    """Of the discriminator's weights."""
     discriminator_steps: int = 2
     """For each generator step, if the discriminator's terms have weight."""
     ema: float = 0.972
@@ -76,6 +148,7 @@ class FineTuningConfig:
     patience: int = 20
     """Steps without improvement on the held-out photos before stopping."""
     seed: int = 0
+    """Of the changes and the order of the photos."""
 
     def __post_init__(self) -> None:
         refuse_low(
