@@ -21,12 +21,12 @@ SMALLER = [
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["small.yaml", "small_photo.yaml", "voxceleb2.yaml"])
+@pytest.mark.parametrize("name", ["small.yaml", "small_photo.yaml", "small_layers.yaml", "voxceleb2.yaml"])
 def test_config_trains_one_step(name, tmp_path):
     write_drawn_shards(tmp_path / "shards", people=2, frames=5, side=32)
     places = [f"--data.shards={tmp_path / 'shards'}", f"--run.folder={tmp_path / 'run'}"]
     validation = [f"--data.validation={tmp_path / 'shards'}"] if name.startswith("small") else []
-    if name == "small_photo.yaml":
+    if name in ("small_photo.yaml", "small_layers.yaml"):
         small = PortraitConfig(
             size=32, min_channels=8, max_channels=16, embedding_dim=16, embedder_blocks=5, attention=False
         )
@@ -50,4 +50,4 @@ def test_the_papers_fine_tuning_learns_from_a_photo(tmp_path):
 
 def test_every_meta_training_config_is_tested():
     trained = {path.name for path in CONFIGS.glob("*.yaml") if "meta-train" in path.read_text().splitlines()[0]}
-    assert trained == {"small.yaml", "small_photo.yaml", "voxceleb2.yaml"}
+    assert trained == {"small.yaml", "small_photo.yaml", "small_layers.yaml", "voxceleb2.yaml"}

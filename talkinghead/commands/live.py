@@ -177,11 +177,12 @@ def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Call
         return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
 
     from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
     from talkinghead.speech.speaking.to_motion import Likeness
 
     person = Avatar.load(avatar)
     likeness = Likeness.of(rig, person.source_landmarks)
-    animator = person.animator(device=device)
+    animator = person.animator(config=ReenactmentConfig(view="head"), device=device)
     return lambda moves: iter(animator.animate(likeness.landmarks(moves)))
 
 

@@ -1,7 +1,7 @@
 """reenact: an avatar and a driving video -> a clip."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +50,8 @@ class Options(Tracking):
     """The former name of turn_limit."""
     missing: Literal["hold", "fade", "fail"] = "hold"
     """Where the driver's face is not seen: hold the last, fade over, or fail."""
+    view: Literal["whole", "head"] = "whole"
+    """Show the whole picture where the avatar holds one, or the square around the head."""
     compare: bool = False
     """Put driver and landmarks beside the person."""
     save_motion: Path | None = None
@@ -103,6 +105,8 @@ def reenact(options: Options) -> None:
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
     config, place = config_from(options, ReenactmentConfig), options.place
+    if options.compare:  # beside a square of the driver
+        config = replace(config, view="head")
     person = Avatar.load(options.avatar)
     moves = read_moves(options, place)
     with bar("rendering") as report:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class Shown:
     """Without an avatar: the head's first shape modes, standard deviations with commas."""
     size: int = ranged(384, least=16)
     """Side of a shaded picture, pixels."""
+    view: Literal["whole", "head"] = "whole"
+    """With an avatar: show the whole picture where it holds one, or the square around the head."""
 
     def __post_init__(self) -> None:
         for name in ("mesh", "identity"):
@@ -267,9 +269,11 @@ def render(moves: "Motion", rig: "Rig | None", options: Options, place: str) -> 
 
         from talkinghead.media.video import VideoWriter
         from talkinghead.portrait.avatar.avatar import Avatar
+        from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
         person = Avatar.load(options.avatar)
-        animation = person.animate(Likeness.of(rig, person.source_landmarks).landmarks(moves), device=place)
+        config = ReenactmentConfig(view=options.view)
+        animation = person.animate(Likeness.of(rig, person.source_landmarks).landmarks(moves), config, device=place)
         with VideoWriter(output, fps=moves.fps, sound=moves.sound, overwrite=overwrite) as writer:
             for done, frame in enumerate(animation, 1):
                 writer.write(frame)

@@ -8,6 +8,7 @@ from talkinghead.portrait.data.augment import AugmentConfig
 from talkinghead.portrait.data.episodes import CountingSampler, EpisodeData, Episodes
 from talkinghead.portrait.data.episodes_config import EpisodeConfig, EpisodeDataConfig
 from talkinghead.portrait.data.shards import Shards
+from talkinghead.portrait.networks.config import CompositingConfig
 from talkinghead.testing.synthetic import write_drawn_shards
 
 
@@ -52,7 +53,8 @@ def test_shapes_and_ranges(folder):
 
 def test_a_source_is_warped_towards_the_target_and_never_the_target_itself(folder):
     episodes = Episodes(
-        Shards(folder), EpisodeConfig(shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0), warped_source=True)
+        Shards(folder),
+        EpisodeConfig(shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0), compositing=CompositingConfig()),
     )
     plain = Episodes(Shards(folder), EpisodeConfig(shots=3, size=64, augment=AugmentConfig(landmark_noise=0.0)))
     warped, copied = [], []
