@@ -42,6 +42,7 @@ from talkinghead.portrait.warping.layered_photo import Composite
 from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import SourcePhotos
 from talkinghead.rig.fitting.person import PersonFit
+from talkinghead.rig.fitting.solver import State
 from talkinghead.version import __version__
 
 FORMAT, LAYERED_FORMAT = "talkinghead.avatar.1", "talkinghead.avatar.2"
@@ -212,11 +213,13 @@ class Avatar:
             limit = TurnLimit(scene, most=config.turn_limit)
         kind = self.render_whole if config.view == "whole" and self.whole is not None else self.render_batch
         render = partial(kind, background=background, device=device, dtype=dtype)
-        return Animator(background, limit, config.batch_size, render)
+        fit = self.source_photos.person.states if isinstance(self.source_photos, LayeredSources) else None
+        return Animator(background, limit, config.batch_size, render, fit)
 
     def render_batch(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
+        states: State | None = None,
         *,
         background: int | None = None,
         among: Sequence[Int[np.ndarray, " n"]] | None = None,
@@ -227,11 +230,12 @@ class Avatar:
 
         Args:
             landmarks: fractions of the crop's side.
+            states: pose and expression of each frame, for an avatar in layers; None fits them.
             background, among: photos to composite over, as for `SourcePhotos.moved`; None takes the nearest to each.
             device, dtype: as for `animate`.
         """
         if isinstance(self.source_photos, LayeredSources):
-            layered = self._layered(landmarks, background=background, among=among, device=device, dtype=dtype)
+            layered = self._layered(landmarks, states, background=background, among=among, device=device, dtype=dtype)
             return np.stack([one.frame for one in layered])
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
@@ -248,6 +252,7 @@ class Avatar:
     def render_whole(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
+        states: State | None = None,
         *,
         background: int | None = None,
         device: str | torch.device = "cpu",
@@ -260,13 +265,14 @@ class Avatar:
         """
         if self.whole is None:
             raise ValueError("the avatar holds no whole picture")
-        layered = self._layered(landmarks, background=self.whole.photo, device=device, dtype=dtype)
+        layered = self._layered(landmarks, states, background=self.whole.photo, device=device, dtype=dtype)
         touched = ((one, cv2.convertScaleAbs(one.moved, alpha=PAINTED_WHERE_MOVED)) for one in layered)
         return np.stack([self.whole.with_head(one.frame, part.astype(np.float32) / 255) for one, part in touched])
 
     def _layered(
         self,
         landmarks: Float[np.ndarray, "t 68 2"],
+        states: State | None,
         *,
         background: int | None,
         device: str | torch.device,
@@ -277,7 +283,7 @@ class Avatar:
         assert isinstance(self.source_photos, LayeredSources)
         network, adain_params, kind = self._prepare(torch.device(device), dtype)
         painter = Painter(network, adain_params, kind, self.config.size)  # type: ignore[arg-type]
-        states = self.source_photos.person.states(landmarks)
+        states = self.source_photos.person.states(landmarks) if states is None else states
         return render_layers(painter, self.source_photos, landmarks, states, background=background, among=among)
 
     def _prepare(self, device: torch.device, dtype: torch.dtype | None) -> tuple[Generator, Tensor, torch.dtype]:

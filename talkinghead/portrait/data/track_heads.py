@@ -19,9 +19,6 @@ FITTED_ON = (1, 2, 4, 8)
 MOST_TURNED = 50.0
 """Degrees between source and target beyond which a pair is not sought."""
 
-BLOCK = 128
-"""Frames fitted at once."""
-
 
 @dataclass(frozen=True)
 class TrackHead:
@@ -81,9 +78,7 @@ class TrackHeads:
         rng = np.random.default_rng([self.seed, track])
         count = min(int(rng.choice(FITTED_ON)), len(landmarks))
         person = Person.fitted(landmarks[rng.choice(len(landmarks), count, replace=False)])
-        blocks = [person.states(landmarks[first : first + BLOCK]) for first in range(0, len(landmarks), BLOCK)]
-        parts = ("rotation", "scale", "shift", "weights")
-        return TrackHead(person, State(*(np.concatenate([getattr(one, part) for one in blocks]) for part in parts)))
+        return TrackHead(person, person.states(landmarks))
 
 
 def turned_source(turns: Float[np.ndarray, " t"], among: Int[np.ndarray, " n"], rng: np.random.Generator) -> int:

@@ -24,6 +24,9 @@ REACH = 0.025
 BELOW_JAW, BEFORE_EARS, CHEEK_WIDTH, CHEEK_DEPTH = 0.008, 0.022, 0.073, 0.050
 """Metres: where the mesh ends. Ears and neck would dangle beside a face that is turned."""
 
+BLOCK = 128
+"""Pictures fitted at once."""
+
 STEPS = 6
 """Gauss-Newton steps of the fit of each picture."""
 
@@ -131,10 +134,12 @@ class Person:
 
     def states(self, landmarks: Float[np.ndarray, "t 68 2"]) -> State:
         """Pose and expression of pictures in no order."""
-        seen = landmarks.astype(np.float64)
-        begun = start(seen, self.points)
-        penalties = penalties_of(default_rig(), FitSettings())
-        return solve(seen, np.ones((len(seen), 68)), self.points, begun, penalties=penalties, steps=STEPS)
+        seen, penalties = landmarks.astype(np.float64), penalties_of(default_rig(), FitSettings())
+        parts = []
+        for block in np.array_split(seen, range(BLOCK, len(seen), BLOCK)):
+            begun, trust = start(block, self.points), np.ones((len(block), 68))
+            parts.append(solve(block, trust, self.points, begun, penalties=penalties, steps=STEPS))
+        return State.joined(parts)
 
     def seen(self, landmarks: Float[np.ndarray, "68 2"], state: State) -> "SeenHead":
         """The mesh where these landmarks lie exactly on it.

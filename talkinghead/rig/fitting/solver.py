@@ -5,12 +5,15 @@ numbers of the camera are eliminated (Schur complement), the weights are found b
 descent, and the camera follows.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from talkinghead.face.alignment import nearest_rotation
 from talkinghead.rig.head_pose import PICTURE, Pose, estimate_pose, outline_trust
 
 SWEEPS = 12
@@ -60,6 +63,22 @@ class State:
     def part(self, chosen: slice | Int[np.ndarray, " n"]) -> "State":
         """Some of the frames."""
         return State(self.rotation[chosen], self.scale[chosen], self.shift[chosen], self.weights[chosen])
+
+    def steadied(self, over: float) -> "State":
+        """Frames in order, the head's turn, size and place averaged over neighbours: what is left is how it moves.
+
+        Args:
+            over: standard deviation of the average, frames.
+        """
+        rotation, scale, shift = (
+            gaussian_filter1d(part, over, axis=0, mode="nearest") for part in (self.rotation, self.scale, self.shift)
+        )
+        return State(nearest_rotation(rotation), scale, shift, self.weights)
+
+    @classmethod
+    def joined(cls, parts: Sequence["State"]) -> "State":
+        """Several states as one, frame after frame."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @property
     def pose(self) -> Pose:

@@ -119,3 +119,16 @@ def test_of_two_photos_the_nearer_gives_the_face_and_the_background_stays_that_o
     error = [np.abs(one[around].astype(int) - frames[1][around]).mean() for one in (from_far, from_both)]
     assert error[1] < 0.7 * error[0]
     assert (from_far[:6, :6] == from_both[:6, :6]).all()
+
+
+def test_a_steadied_head_trembles_less_and_stays_a_rotation():
+    rng = np.random.default_rng(3)
+    frames = drawn()[1][:1].repeat(40, 0) + rng.normal(0, 0.004, (40, 68, 2)).astype(np.float32)
+    rough = person().states(frames)
+    steady = rough.steadied(1.5)
+    shake = [np.abs(np.diff(one.rotation, 2, axis=0)).mean() for one in (rough, steady)]
+    assert shake[1] < 0.3 * shake[0]
+    np.testing.assert_allclose(
+        steady.rotation @ steady.rotation.transpose(0, 2, 1), np.eye(3)[None].repeat(40, 0), atol=1e-9
+    )
+    assert (steady.weights == rough.weights).all()
