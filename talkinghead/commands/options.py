@@ -274,7 +274,7 @@ def _config_action() -> type:
             try:
                 super().__call__(parser, cfg, values, option_string)
                 parser.validate(cfg, skip_required=True)
-            except (ArgumentError, TypeError, KeyError) as error:
+            except (ArgumentError, TypeError, KeyError, UnicodeDecodeError) as error:
                 raise ArgumentError(None, f"{values}: {error}") from error
             defaults = {action.dest: action.default for action in parser._actions}
             for name in empty_names(given):
