@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from talkinghead.errors import UserError
     from talkinghead.motion.motion import Motion
     from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.data.photos import Allow
     from talkinghead.portrait.training.fine_tuning import make_avatar
 
-__all__ = ["Avatar", "Motion", "UserError", "__version__", "make_avatar"]
+__all__ = ["Allow", "Avatar", "Motion", "UserError", "__version__", "make_avatar"]
 
 _HOMES = {
+    "Allow": "talkinghead.portrait.data.photos",
     "Avatar": "talkinghead.portrait.avatar.avatar",
     "Motion": "talkinghead.motion.motion",
     "UserError": "talkinghead.errors",

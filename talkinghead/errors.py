@@ -11,5 +11,6 @@ class UserError(Exception):
 def refuse_low(values: Mapping[str, Any], *, group: str = "", **least: float) -> None:
     """Raise UserError if a number is lower than it may be, or none: `refuse_low(vars(run), group="run.", steps=1)`."""
     for name, lowest in least.items():
-        if not values[name] >= lowest:
-            raise UserError(f"{group}{name} is {values[name]}; it must be {lowest} or more.")
+        value = values[name]
+        if not isinstance(value, int | float) or not value >= lowest:
+            raise UserError(f"{group}{name} is {value}; it must be {lowest} or more.")

@@ -15,3 +15,12 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the real clips and photos (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Inputs that once failed, beside the checkout; each has an equivalent that its test makes on the spot."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip("the inputs that once failed (../shared/cases) are not on this machine")
+    return folder

@@ -14,6 +14,7 @@
 * prepare_speech: Recordings of speech -> a corpus.
 * progress: The progress bar of all verbs.
 * reenact: An avatar and what moves -> a clip.
+* settings_file: YAML of settings, looked at before it is made into values.
 * speak: A voice or a text -> a clip.
 * speech_train: Corpora -> a speech model.
 """

@@ -93,7 +93,7 @@ def outputs(options: Options) -> list[Path]:
     Raises:
         UserError: if one of them is the photo, or exists and is not from an earlier demo.
     """
-    from talkinghead.media.files import refuse_existing
+    from talkinghead.media.files import refuse_existing, resolved
 
     shown = options.shown
     if shown.is_dir():
@@ -102,7 +102,7 @@ def outputs(options: Options) -> list[Path]:
     replaceable = from_demo(files[0])
     for file in files:
         refuse_existing(file, overwrite=True, file=True)
-        if file.resolve() == shown.resolve():
+        if resolved(file) == resolved(shown):
             raise UserError(f"--photo is {shown}, which the demo would write over; give another --output.")
         if file.exists() and not replaceable:
             raise UserError(f"{file} exists, and not from an earlier demo; give another --output.")

@@ -16,8 +16,9 @@ MOTION_SUFFIX = ".safetensors"
 
 def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None" = None) -> "Motion":
     """The motion in a file, in an ARKit CSV (at `fps`, or as its timecodes say), or tracked in a video with a bar."""
+    from talkinghead.media.collection import VIDEO_SUFFIXES
+    from talkinghead.media.image import IMAGE_SUFFIXES
     from talkinghead.motion.motion import Motion
-    from talkinghead.portrait.data.photos import SUFFIXES
 
     if path.suffix == MOTION_SUFFIX:
         return Motion.load(path)
@@ -25,7 +26,7 @@ def read_driver(path: Path, *, detector: str, device: str, fps: "Fraction | None
         from talkinghead.motion.formats.arkit_csv import read_arkit_csv
 
         return read_arkit_csv(path, fps=fps)
-    if path.suffix.lower() in SUFFIXES | {".heic"}:
+    if path.suffix.lower() in IMAGE_SUFFIXES - VIDEO_SUFFIXES:
         raise UserError(f"{path} is a picture, which does not move; give a video, a .motion{MOTION_SUFFIX} or a .csv.")
     with bar("tracking") as report:
         return Motion.from_video(path, detector=detector, device=device, progress=report)

@@ -64,14 +64,14 @@ def export(options: Options) -> None:
     Raises:
         UserError: if the output exists or is the source, or the source cannot be used.
     """
-    from talkinghead.media.files import refuse_existing
+    from talkinghead.media.files import refuse_existing, resolved
     from talkinghead.motion.formats.export import ExportConfig, export_motion
     from talkinghead.rig.files.load import load_rig
     from talkinghead.rig.files.own import default_rig
 
     output = options.output
     refuse_existing(output, overwrite=options.overwrite)
-    if output.resolve() == options.source.resolve():
+    if resolved(output) == resolved(options.source):
         raise UserError(f"{output} would be written over what it is made from; give another name.")
     head = default_rig() if options.rig is None else load_rig(options.rig)
     fps = None if options.fps is None else rate_from(options.fps)

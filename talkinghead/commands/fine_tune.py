@@ -126,14 +126,14 @@ def make(options: Options, config: FineTuningConfig) -> None:
 
 def refuse_outputs(options: Options) -> None:
     """Raise UserError if an output exists, cannot be written, or is an input."""
-    from talkinghead.media.files import refuse_existing
+    from talkinghead.media.files import refuse_existing, resolved
 
     if options.output.suffix != ".safetensors":
         raise UserError(f"--output is {options.output}; give a name that ends in .avatar.safetensors.")
-    inputs = {path.resolve() for path in (*options.photos, options.video, options.head) if path is not None}
+    inputs = {resolved(path) for path in (*options.photos, options.video, options.head) if path is not None}
     for file in (options.output, options.sheet) if options.preview else (options.output,):
         refuse_existing(file, overwrite=options.overwrite, file=True)
-        if file.resolve() in inputs:
+        if resolved(file) in inputs:
             raise UserError(f"{file} would be written over what it is made from; give another name.")
 
 

@@ -266,15 +266,20 @@ def _config_action() -> type:
     """What reads --config: each file by itself, so that a complaint names the file."""
     from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 
+    from talkinghead.commands.settings_file import empty_names, read_settings
+
     class ConfigFile(ActionConfigFile):
         def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+            given = read_settings(Path(values))
             try:
                 super().__call__(parser, cfg, values, option_string)
                 parser.validate(cfg, skip_required=True)
-            except (ArgumentError, TypeError, KeyError) as error:
+            except (ArgumentError, TypeError, KeyError, UnicodeDecodeError) as error:
                 raise ArgumentError(None, f"{values}: {error}") from error
-            except UnicodeDecodeError as error:
-                raise ArgumentError(None, f"{values} is no text ({error}); give a YAML file") from error
+            defaults = {action.dest: action.default for action in parser._actions}
+            for name in empty_names(given):
+                if defaults.get(name) is not None:
+                    raise UserError(f"{values}: {name} is null; give a value, such as {defaults[name]}.")
 
     return ConfigFile
 
@@ -305,10 +310,11 @@ def rate_from(text: str) -> Fraction:
     Raises:
         UserError: if it is no positive number.
     """
+    from talkinghead.media.tensors import frame_rate
+
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise UserError(f"--fps is {text!r}; give a positive number, such as 25, 12.5 or 30000/1001.")
-    return rate
+        return frame_rate(text)
+    except ValueError as error:
+        raise UserError(
+            f"--fps is {text!r}; give a positive number from 1 to 1000, such as 25, 12.5 or 30000/1001."
+        ) from error

@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
 
 def refuse_outputs(options: Options) -> None:
     """Raise UserError if an output has another suffix, exists, or is an input."""
-    from talkinghead.media.files import refuse_existing
+    from talkinghead.media.files import refuse_existing, resolved
 
     kept = options.save_motion
     if options.output.suffix.lower() != ".mp4":
@@ -89,7 +89,7 @@ def refuse_outputs(options: Options) -> None:
         raise UserError(f"--save-motion is {kept}; give a name that ends in .motion{MOTION_SUFFIX}.")
     for path in filter(None, (options.output, kept)):
         refuse_existing(path, overwrite=options.overwrite, file=True)
-        if path.resolve() in (options.driver.resolve(), options.avatar.resolve()):
+        if resolved(path) in (resolved(options.driver), resolved(options.avatar)):
             raise UserError(f"{path} would be written over what it is made from; give another name.")
 
 

@@ -1,15 +1,99 @@
-"""Files written whole or not at all, and tables read."""
+"""Files looked at before they are read, and written whole or not at all; texts and tables read."""
 
+import codecs
 import csv
+import errno
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from uuid import uuid4
 
 from talkinghead.errors import UserError
+
+MOST_NAMED = 10
+"""Files that one line names."""
+
+_log = logging.getLogger(__name__)
+
+
+def refuse_unreadable(path: Path, *, give: str = "a file") -> None:
+    """Raise UserError unless `path` is a file with something in it. To be called before anything opens it."""
+    problem = unreadable(path)
+    if problem:
+        raise UserError(f"{path}{'' if problem.startswith('is') else ':'} {problem}; give {give}.")
+
+
+def unreadable(path: Path) -> str | None:
+    """Why a path is no file with something in it; None where it is one. A pipe, a terminal or /dev/zero would be read
+    without an end."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError) as error:
+        return _ABSENT.get(getattr(error, "errno", None) or 0, f"it cannot be opened ({error})")
+    if stat.S_ISDIR(found.st_mode):
+        return "is a folder"
+    if not stat.S_ISREG(found.st_mode):
+        return "is a pipe or a device, which has no end"
+    return "the file is empty (0 bytes)" if found.st_size == 0 else None
+
+
+_ABSENT = {
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "there is no such file",
+    errno.ELOOP: "it is a symbolic link that leads back to itself",
+}
+
+
+def say_left_out(folder: Path, names: Sequence[str], reason: str) -> None:
+    """A line in the log with what a folder holds and nobody will read."""
+    if names:
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        _log.warning("%s: left out, %s: %s%s", folder, reason, ", ".join(names[:MOST_NAMED]), more)
+
+
+def resolved(path: Path) -> Path:
+    """The path without symbolic links.
+
+    Raises:
+        UserError: if its links lead back to themselves.
+    """
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"{path}: {_ABSENT[errno.ELOOP]}.") from error
+
+
+LARGEST_TEXT = 500_000_000
+"""Bytes of a text that are read: an hour of ARKit's curves is a quarter of it."""
+
+
+def read_text(path: Path, *, most: int = LARGEST_TEXT, give: str = "a text file") -> str:
+    """A text in UTF-8, or in UTF-16 as spreadsheets save it; in Windows' Latin letters where it is neither.
+
+    Raises:
+        UserError: if it is absent, empty, no file, or has more than `most` bytes.
+    """
+    refuse_unreadable(path, give=give)
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise UserError(f"{path}: it has {size / 1e6:.1f} MB, more than the {most / 1e6:g} MB that are read.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror}); give {give}.") from error
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content.decode("utf-16", "replace")
+    if content[1:2] == b"\0" or content[:1] == b"\0":  # UTF-16 that does not say so
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 @contextmanager

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, cast
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
-from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from talkinghead.errors import UserError
-from talkinghead.media.audio import SoundBlocks
-from talkinghead.media.decode import decodable
+from talkinghead.media.audio import SoundBlocks, has_sound
+from talkinghead.media.decode import decodable, file_url, open_media, promised_seconds, reason, say_if_short
+from talkinghead.media.display import Colour, Display
 from talkinghead.media.files import atomic_path
 from talkinghead.media.mux import Sound, SoundMuxer
-
-Colour = Literal["rgb", "grey"]
-"""What a frame is read as: (h, w, 3), or the brightness alone, (h, w)."""
 
 DEFAULT_FPS = Fraction(25)
 """Taken where a file does not say how fast it is."""
@@ -31,10 +27,11 @@ DEFAULT_FPS = Fraction(25)
 FASTEST_FPS = 480
 """A rate above this is a time base given as a rate, not a camera's."""
 
+SLOWEST_FPS = Fraction(1)
+"""Below this nothing moves."""
+
 ROUNDING = Fraction(1, 200)
 """How far rounded time stamps move the average rate of a constant video."""
-
-PIXEL_FORMATS = {"rgb": "rgb24", "grey": "gray"}
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,9 @@ class VideoInfo:
 
     path: Path
     width: int
-    """Pixels, after rotation."""
+    """Pixels, as it is shown: upright, of square pixels."""
     height: int
-    """Pixels, after rotation."""
+    """Pixels, as it is shown."""
     fps: Fraction
     """Frames a second: the average, where the rate varies."""
     frames: int | None
@@ -65,13 +62,9 @@ def probe(path: Path) -> VideoInfo:
         first = next(timed_frames(container, stream), None)
         if first is None:
             raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
-        width, height = first[1].width, first[1].height
-        if orientation(first[1])[0] % 2:
-            width, height = height, width
-        seconds = None
-        if stream.duration and stream.time_base:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration:
+        width, height = Display.of(first[1], stream).size(first[1])
+        seconds = promised_seconds(stream)
+        if seconds is None and container.duration:
             seconds = container.duration / av.time_base
         return VideoInfo(
             path=Path(path),
@@ -80,7 +73,7 @@ def probe(path: Path) -> VideoInfo:
             fps=stream_fps(stream),
             frames=stream.frames or None,
             seconds=seconds,
-            has_sound=bool(container.streams.audio),
+            has_sound=has_sound(container, path),
         )
 
 
@@ -110,7 +103,7 @@ def read_frames(
         (seconds from the first frame, frame).
 
     Raises:
-        UserError: if the file is unreadable. One that breaks off gives the frames before the break.
+        UserError: if the file is unreadable. One that breaks off gives the frames before the break; the log says so.
     """
     with open_video(path, threads=threads) as (container, stream):
         own_step = 1 / stream_fps(stream)
@@ -118,26 +111,27 @@ def read_frames(
         early = min(own_step, step) / 2
         tick = 0
         held: av.VideoFrame | None = None
-        upright = (0, False)
+        display = Display()
         until = Fraction(0)
         for at, frame in timed_frames(container, stream):
             until = at + own_step - early
             if held is None:
-                upright = orientation(frame)  # asked of every frame, it would keep each until the garbage is collected
+                display = Display.of(frame, stream)  # asked of every frame, it would keep each until it is collected
             else:
                 end = math.ceil((at - early) / step)
-                yield from _show(held, upright, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+                yield from _show(held, display, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
                 tick = max(tick, end)
             held = frame
         if held is None:
             raise UserError(f"{path}: no frame can be decoded; the file is damaged or cut off.")
         end = max(math.ceil(until / step), 1)
-        yield from _show(held, upright, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+        yield from _show(held, display, range(tick, end), step, colour=colour, max_side=max_side, repeat=repeat)
+        say_if_short(path, "video", float(until + early), promised_seconds(stream))
 
 
 def _show(
     frame: av.VideoFrame,
-    upright: tuple[int, bool],
+    display: Display,
     ticks: range,
     step: Fraction,
     *,
@@ -147,7 +141,7 @@ def _show(
 ) -> Iterator[tuple[float, UInt8[np.ndarray, "h w *c"]]]:
     if not ticks:
         return
-    array = to_array(frame, upright, colour=colour, max_side=max_side)
+    array = display.array(frame, colour=colour, max_side=max_side)
     for tick in ticks if repeat else ticks[:1]:
         yield float(tick * step), array
 
@@ -159,17 +153,7 @@ def open_video(path: Path, *, threads: int = 1) -> Iterator[tuple[InputContainer
     Raises:
         UserError: if the file is absent, empty, unreadable or has no video stream.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give a video file.")
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file.")
-    if path.stat().st_size == 0:
-        raise UserError(f"{path}: the file is empty (0 bytes).")
-    try:
-        container = av.open(str(path), metadata_errors="ignore")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a media file that can be opened ({_reason(error)}).") from error
+    container = open_media(path, give="a video file")
     with container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
@@ -202,48 +186,17 @@ def timed_frames(container: InputContainer, stream: VideoStream) -> Iterator[tup
             last = at
 
 
-def to_array(
-    frame: av.VideoFrame, upright: tuple[int, bool], *, colour: Colour = "rgb", max_side: int | None = None
-) -> UInt8[np.ndarray, "h w *c"]:
-    """A decoded frame as an upright array, RGB (h, w, 3) or grey (h, w); `upright` is its `orientation`."""
-    width, height = frame.width, frame.height
-    if max_side and max(width, height) > max_side:
-        scale = max_side / max(width, height)
-        width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    array = frame.to_ndarray(format=PIXEL_FORMATS[colour], width=width, height=height, interpolation="AREA", threads=1)
-    turns, mirrored = upright
-    if mirrored:
-        array = array[:, ::-1]
-    return np.ascontiguousarray(np.rot90(array, turns))
-
-
-def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
-    """How a stored frame is brought upright: mirrored first if need be, then turned counterclockwise by quarters."""
-    stored = frame.side_data.get("DISPLAYMATRIX")
-    if stored is None:
-        return 0, False
-    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, stored)), np.int32)[:5].astype(np.float64)
-    mirrored = bool(a * d - b * c < 0)
-    if mirrored:
-        a, b = -a, -b
-    return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, mirrored
-
-
 def stream_fps(stream: VideoStream) -> Fraction:
     """The stream's own rate: the average; the nominal one where that lies so near that rounded time stamps explain it.
 
-    25 frames a second where the file says nothing sane.
+    25 frames a second where the file says nothing sane; one where it is slower than that (frames are repeated).
     """
     average, nominal = (
         rate if rate and 0 < rate <= FASTEST_FPS else None for rate in (stream.average_rate, stream.guessed_rate)
     )
     if average and nominal and abs(average - nominal) <= ROUNDING * nominal:
-        return Fraction(nominal)
-    return Fraction(average or nominal or DEFAULT_FPS)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".") or type(error).__name__
+        return max(Fraction(nominal), SLOWEST_FPS)
+    return max(Fraction(average or nominal or DEFAULT_FPS), SLOWEST_FPS)
 
 
 class VideoWriter:
@@ -280,7 +233,7 @@ class VideoWriter:
 
     def __enter__(self) -> "VideoWriter":
         temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
-        self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(file_url(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         return self
 
     def __exit__(
@@ -355,7 +308,7 @@ class VideoWriter:
             yield
         except av.error.FFmpegError as error:
             about = f"frame {self.frames} at {self.fps} frames a second"
-            raise UserError(f"{self.path}: {about} cannot be written ({_reason(error)}).") from error
+            raise UserError(f"{self.path}: {about} cannot be written ({reason(error)}).") from error
 
     def _opened(self) -> OutputContainer:
         if self._container is None:

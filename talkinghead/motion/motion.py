@@ -17,7 +17,7 @@ from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.face.track import follow_face
 from talkinghead.media.files import atomic_path
-from talkinghead.media.tensors import read_tensors
+from talkinghead.media.tensors import as_single, frame_rate, read_tensors, words_of
 from talkinghead.media.video import probe, read_frames
 
 FORMAT = "talkinghead.motion"
@@ -128,20 +128,20 @@ class Motion:
             raise UserError(f"{path}: there is no such file.")
         try:
             arrays, header = read_tensors(path, FORMAT)
-            about = json.loads(header["motion"])
+            about = words_of(header, "motion")
             if about["version"] != VERSION:
                 raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
             motion = cls(
-                fps=Fraction(about["fps"]),
-                blendshape_names=tuple(about["blendshape_names"]),
+                fps=frame_rate(about["fps"]),
+                blendshape_names=tuple(map(str, about["blendshape_names"])),
                 sound=Path(about["sound"]) if about["sound"] else None,
                 video=Path(about["video"]) if about["video"] else None,
-                **{name: arrays[name] for name in arrays if name in _DIMENSIONS},
+                **{name: _as_made(name, arrays[name]) for name in arrays if name in _DIMENSIONS},
             )
             if not len(motion):
                 raise ValueError("it has no frames")
             return motion
-        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a motion file ({error}); make one with reenact --save-motion.") from error
 
     @classmethod
@@ -207,6 +207,9 @@ class Motion:
                 return f"{name} holds a value that is not finite"
         if self.fps <= 0:
             return f"fps is {self.fps}; it must be above 0"
+        vertices = 0 if self.vertices is None else self.vertices.shape[1]
+        if self.topology is not None and vertices and self.topology.max(initial=-1) >= vertices:
+            return f"topology names vertex {self.topology.max()} of {vertices}"
         columns = 0 if self.blendshapes is None else self.blendshapes.shape[1]
         if len(self.blendshape_names) != columns:
             return f"there are {columns} blendshapes and {len(self.blendshape_names)} names"
@@ -223,6 +226,34 @@ _DIMENSIONS = {
     "windows": (0, 3),
 }
 """Shape of each array; 0 stands for any length."""
+
+_REACH = {
+    "landmarks": (16.0, "fractions of the crop's side"),
+    "confidence": (1.0, "0..1"),
+    "pose": (2 * np.pi, "radians"),
+    "blendshapes": (100.0, "about 0..1"),
+    "vertices": (100.0, "metres"),
+    "windows": (1e6, "pixels"),
+}
+"""How far from 0 the values of a file may lie, and their unit: beyond, they are in another unit, or damaged."""
+
+
+def _as_made(name: str, array: np.ndarray) -> np.ndarray:
+    """An array of a file, as `Motion` has it.
+
+    Raises:
+        ValueError: if its type or its values are not those of its name.
+    """
+    if name == "topology":
+        if array.dtype.kind not in "iu" or array.min(initial=0) < 0:
+            raise ValueError("topology holds what is no vertex's number")
+        return array
+    values = as_single(name, array)
+    most, unit = _REACH[name]
+    reach = float(np.abs(values).max(initial=0))
+    if reach > most or (name == "confidence" and values.min(initial=0) < 0):
+        raise ValueError(f"{name} reaches {reach:g}; they are {unit}")
+    return values
 
 
 def _counted(frames: Iterable[Any], total: int | None, progress: Progress | None) -> Iterator[Any]:

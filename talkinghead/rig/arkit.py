@@ -147,14 +147,18 @@ def to_arkit(weights: Float[np.ndarray, "t 46"]) -> Float32[np.ndarray, "t 52"]:
 
 
 def canonical(name: str) -> str | None:
-    """An expression's name in ARKit's or the rig's spelling: "JawOpen", "eyeBlink_L" (ICT-FaceKit) and the like are
-    known. None if it is none of them."""
-    plain = name.strip()
-    for side, ending in (("Left", "_l"), ("Right", "_r")):
-        if plain.lower().endswith(ending):
-            plain = plain[:-2] + side
-    return _SPELLINGS.get(plain.lower())
+    """An expression's name in ARKit's or the rig's spelling: "JawOpen", "jaw_open", "eyeBlink_L" (ICT-FaceKit), "Eye
+    Blink Left", "blendShapes.eyeBlinkL" and the like are known. None if it is none of them."""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    for prefix in ("", *_PREFIXES):
+        rest = plain.removeprefix(prefix)
+        for spelling in (rest, *(rest[:-1] + side for side in ("left", "right") if rest.endswith(side[0]))):
+            if spelling in _SPELLINGS:
+                return _SPELLINGS[spelling]
+    return None
 
+
+_PREFIXES = ("blendshapes", "blendshape", "arkit", "bs", "expressions", "face")
 
 _SPELLINGS = {name.lower(): name for name in (*ARKIT_NAMES, *RIG_NAMES)} | {
     name.lower() + side: name for name in ("browInnerUp", "cheekPuff") for side in ("left", "right")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
-from talkinghead.media.tensors import read_tensors
+from talkinghead.media.tensors import frame_rate, read_tensors, refuse_misfit, words_of
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.speech.features import (
     KARRAS_RATE,
@@ -164,7 +164,7 @@ class SpeechModel:
             raise UserError(f"{path}: there is no such file; give a speech model, made by talkinghead speech-train.")
         try:
             tensors, header = read_tensors(path, FORMAT, framework="pt")
-            return _restored(json.loads(header["speech"]), tensors)
+            return _restored(words_of(header, "speech"), tensors)
         except (ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError) as error:
             raise UserError(
                 f"{path}: not a speech model that can be read ({error}); make one with talkinghead speech-train."
@@ -320,17 +320,26 @@ def default_speech_path(kind: str) -> Path:
     return path
 
 
+_LARGEST = 1_000_000
+"""No network has more of anything."""
+
+
 def _restored(about: dict[str, Any], tensors: dict[str, Tensor]) -> SpeechModel:
     config, network = _NETWORKS[about["kind"]]
     unknown = set(about["config"]) - {one.name for one in fields(config)}
     if unknown:
         raise ValueError(f"its sizes name {', '.join(sorted(unknown))}, which this version does not know")
-    made = network(config(**about["config"]))
     own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    sizes = config(**about["config"])
+    if any(isinstance(size, int) and size > _LARGEST for size in about["config"].values()):
+        raise ValueError(f"a size in it is above {_LARGEST}")
+    with torch.device("meta"):
+        refuse_misfit(network(sizes), own)
+    made = network(sizes)
     made.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in own.items()})
     return _MODELS[about["kind"]](
         made.eval(),
-        Fraction(about["fps"]),
+        frame_rate(about["fps"]),
         rig=about["rig"],
         speakers=tuple(about["speakers"]),
         settings=about["settings"],

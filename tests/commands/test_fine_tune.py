@@ -145,5 +145,5 @@ def test_what_this_machine_cannot_do_is_said_before_the_work(tmp_path, option):
 
 def test_a_config_that_is_no_text_is_named(tmp_path):
     (tmp_path / "b.yaml").write_bytes(bytes(range(256)))
-    with pytest.raises(UserError, match="b.yaml is no text"):
+    with pytest.raises(UserError, match="b.yaml: not a YAML file of settings"):
         VERB.parse(["a.jpg", "-o", "x", "--config", str(tmp_path / "b.yaml")])

@@ -1,11 +1,20 @@
 """Files appear whole or not at all."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
 from talkinghead.errors import UserError
-from talkinghead.media.files import atomic_path, read_table, refuse_existing
+from talkinghead.media.files import (
+    atomic_path,
+    read_table,
+    read_text,
+    refuse_existing,
+    resolved,
+    say_left_out,
+    unreadable,
+)
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -84,6 +93,37 @@ def test_a_file_never_takes_a_folders_place(tmp_path):
     with pytest.raises(UserError, match="is a folder"), atomic_path(tmp_path / "folder", overwrite=True) as temporary:
         temporary.write_text("new")
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "precious"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_texts_of_other_programs_are_read(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("Name;Grüße\n1;2\n".encode(encoding))
+    assert read_text(tmp_path / "a.csv") == "Name;Grüße\n1;2\n"
+
+
+def test_texts_without_an_end_are_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("x" * 100)
+    with pytest.raises(UserError, match="a.txt: it has 0.0 MB, more than"):
+        read_text(tmp_path / "a.txt", most=99)
+    with pytest.raises(UserError, match="/dev/zero is a pipe or a device"):
+        read_text(Path("/dev/zero"))
+
+
+def test_links_in_a_circle_are_a_sentence(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(UserError, match="leads back to itself"):
+        resolved(tmp_path / "a")
+    assert unreadable(tmp_path / "a") == "it is a symbolic link that leads back to itself"
+    assert resolved(tmp_path / "c") == (tmp_path / "c").resolve()
+
+
+def test_what_is_left_out_is_named_up_to_ten(tmp_path, caplog):
+    say_left_out(tmp_path, [f"{i}.txt" for i in range(13)], "no photos by their names")
+    assert "0.txt" in caplog.text and "9.txt and 3 more" in caplog.text
+    caplog.clear()
+    say_left_out(tmp_path, [], "nothing")
+    assert not caplog.text
 
 
 def test_a_table_is_read_by_its_header(tmp_path):

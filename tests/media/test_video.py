@@ -1,13 +1,15 @@
 """Videos read as a player shows them, whatever their making, and written with exact rate and sound."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import soundfile
-from odd_clips import corners, greys, number, quarters, set_matrix, write
+from odd_clips import corners, greys, number, quarters, set_matrix, write, write_hdr
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
@@ -260,3 +262,111 @@ def test_a_rate_that_no_mp4_has_is_named_and_leaves_nothing(tmp_path):
         for _ in range(3):
             writer.write(np.zeros((64, 64, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("colour", ["rgb", "grey"])
+def test_hdr_looks_as_the_same_clip_without(tmp_path, transfer, colour):
+    shown = cv2.GaussianBlur(corners(128, 96), (0, 0), 3)
+    value = shown / 255
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    _, frame = next(read_frames(write_hdr(tmp_path / "a.mov", light, transfer), colour=colour))
+    expected = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) if colour == "grey" else shown
+    assert frame.shape == expected.shape
+    assert np.abs(frame.astype(float).mean((0, 1)) - expected.mean((0, 1))).max() < 4
+    assert np.abs(frame.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_what_is_brighter_than_paper_keeps_its_shape(tmp_path, transfer):
+    light = np.tile(np.linspace(0.5, 4, 128)[None, :, None], (64, 1, 3))
+    _, frame = next(read_frames(write_hdr(tmp_path / "a.mov", light, transfer)))
+    steps = frame[32, 8:-8:16].astype(int).mean(-1)
+    assert (np.diff(steps) >= 0).all()
+    assert steps[-1] > steps[len(steps) // 2] > 235
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [(Fraction(4, 3), (64, 48)), (Fraction(3, 4), (48, 64)), (Fraction(1), (48, 48)), (Fraction(99), (48, 48))],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_not_square_are_shown_in_true_proportions(tmp_path, aspect, size, turned):
+    path = write(tmp_path / "a.mp4", [corners(48, 48)] * 3, aspect=aspect)
+    if turned:
+        set_matrix(path, 0, 1, -1, 0)
+        size = size[::-1]
+    _, frame = next(read_frames(path))
+    assert (frame.shape[1], frame.shape[0]) == size
+    info = probe(path)
+    assert (info.width, info.height) == size
+    _, small = next(read_frames(path, max_side=24))
+    assert max(small.shape[:2]) == 24
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "concat:a.mp4", "a:b 12.mp4", "%d.mp4", "pipe:", "http:x.mp4", "-i.mp4"])
+def test_any_name_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.mp4", greys(5))
+    with VideoWriter(Path(name), fps=Fraction(25)) as writer:
+        for frame in greys(7):
+            writer.write(frame)
+    assert len(list(read_frames(Path(name)))) == 7
+    assert (tmp_path / name).is_file()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile 'a.mp4'\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period/></MPD>',
+    ],
+)
+def test_a_list_of_other_files_under_a_videos_name_opens_none(tmp_path, text):
+    write(tmp_path / "a.mp4", greys(5))
+    write(tmp_path / "a.ts", greys(25))
+    (tmp_path / "list.mp4").write_text(text)
+    with pytest.raises(UserError, match="list.mp4: not a media file"):
+        probe(tmp_path / "list.mp4")
+
+
+def test_a_link_in_a_circle_and_a_pipe_are_sentences(tmp_path):
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "b.mp4")
+    (tmp_path / "b.mp4").symlink_to(tmp_path / "a.mp4")
+    with pytest.raises(UserError, match="a.mp4: it is a symbolic link that leads back to itself"):
+        probe(tmp_path / "a.mp4")
+    os.mkfifo(tmp_path / "c.mp4")
+    with pytest.raises(UserError, match="c.mp4 is a pipe or a device"):
+        probe(tmp_path / "c.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_video_that_breaks_off_says_how_much_was_read(tmp_path, caplog, suffix):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 96, 128, 3), dtype=np.uint8)
+    path = write(tmp_path / f"a{suffix}", list(noise))
+    whole = list(read_frames(path))
+    assert "cut off" not in caplog.text
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for _ in range(2):
+        read = list(read_frames(path))
+    assert len(read) < len(whole) - 5
+    assert caplog.text.count(f"a{suffix}: the file is cut off or damaged: its video can be read for ") == 1
+    assert f"{len(read) / 25:.1f} of 1.6 s" in caplog.text
+
+
+def test_a_slower_rate_than_one_repeats_frames(tmp_path):
+    path = write(tmp_path / "a.mp4", greys(3), fps=Fraction(1, 4))
+    assert probe(path).fps == 1
+    assert [number(frame) for _, frame in read_frames(path)][::4] == [0, 1, 2]
+
+
+def test_clips_that_once_looked_wrong(cases):
+    means = {
+        name: next(read_frames(cases / name))[1].reshape(-1, 3).mean(0)
+        for name in ("sdr.mp4", "hdr_hlg.mov", "nonsquare_pixels.mp4")
+    }
+    assert means["hdr_hlg.mov"] == pytest.approx([161, 127, 114], abs=6)
+    assert means["nonsquare_pixels.mp4"] == pytest.approx(means["sdr.mp4"], abs=3)
+    assert next(read_frames(cases / "nonsquare_pixels.mp4"))[1].shape == (320, 320, 3)

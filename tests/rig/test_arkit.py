@@ -48,7 +48,12 @@ def test_a_gaze_to_the_left_is_the_left_eye_out_and_the_right_eye_in():
         (" mouthSmile_R ", "mouthSmileRight"),
         ("browInnerUp_L", "browInnerUp"),
         ("noseSneer", "noseSneer"),
-        ("jaw_open", None),
+        ("jaw_open", "jawOpen"),
+        ("Eye Blink Left", "eyeBlinkLeft"),
+        ("blendShapes.eyeBlinkR", "eyeBlinkRight"),
+        ("mouthRollLower", "mouthRollLower"),
+        ("jaw", None),
+        ("", None),
     ],
 )
 def test_expressions_are_known_in_other_spellings(spelling, name):

@@ -9,14 +9,17 @@ References:
 """
 
 import csv
-from collections.abc import Sequence
+import logging
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 
 from talkinghead.errors import UserError
-from talkinghead.media.files import atomic_path, read_table
+from talkinghead.media.files import atomic_path
+from talkinghead.motion.formats.captured_rows import read_take, row_frames
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.arkit import ARKIT_NAMES, canonical, to_arkit, to_rig
@@ -24,7 +27,11 @@ from talkinghead.rig.files.own import default_rig
 
 HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
 EYES = tuple(f"{eye}Eye{angle}" for eye in ("Left", "Right") for angle in ("Yaw", "Pitch", "Roll"))
-DEFAULT_FPS = Fraction(30)
+
+PERCENT = 10.0
+"""Weights lie in 0..1, some a little above; a column that reaches this counts hundredths."""
+
+_log = logging.getLogger(__name__)
 
 
 def write_arkit_csv(motion: Motion, path: Path, *, overwrite: bool = False) -> None:
@@ -52,50 +59,60 @@ def write_arkit_csv(motion: Motion, path: Path, *, overwrite: bool = False) -> N
 def read_arkit_csv(path: Path, *, fps: Fraction | None = None) -> Motion:
     """A CSV of expressions as a motion of the default rig's head. Columns go by their names, in any order.
 
+    Rows lie at their own times. Where rows are missing or blank (no face was seen) the face before is held, with
+    confidence 0, as in a video; how many is said in the log.
+
     Args:
         path: the file.
-        fps: frames a second; None takes it from the timecodes, and 30 where they do not tell: in less than a second.
+        fps: rows are taken one after another at this rate; None goes by their timecodes, and where there are none by
+            30 frames a second.
 
     Raises:
-        UserError: if it cannot be read, has no row, no column of a known expression, or a value that is no number.
+        UserError: if it cannot be read, has no row, no column of a known expression, a value that is no number, or
+            times that run backwards.
     """
-    rows = read_table(path, "the ARKit CSV")
-    if not rows:
-        raise UserError(f"{path}: there is no frame in it; an ARKit CSV has a header and a row a frame.")
-    header = list(rows[0])
-    known = [name for name in header if canonical(name)]
-    if not known:
-        raise UserError(f"{path}: no column is an ARKit expression; the first are {', '.join(header[:4])}.")
-    weights = _numbers(path, rows, known)
-    pose = _numbers(path, rows, HEAD) if all(name in header for name in HEAD) else None
-    rate = fps or _rate([row["Timecode"] for row in rows] if "Timecode" in header else [])
-    return motion_of_weights(to_rig(np.clip(weights, 0, 1), known), rate, default_rig(), pose=pose)
+    table = read_take(path)
+    known = [column for column, name in enumerate(table.header) if canonical(name)]
+    weights = table.numbers(known)
+    tracked = np.isfinite(weights).any(1)
+    if not tracked.any():
+        raise UserError(f"{path}: all of its {len(tracked)} rows are blank; record a take in which the face is seen.")
+    frames, rate = row_frames(table, fps)
+    row_of = np.full(frames[-1] + 1, -1)
+    row_of[frames[tracked]] = np.flatnonzero(tracked)
+    seen = row_of >= 0
+    rows = _held(np.where(seen, row_of, np.nan)[:, None])[:, 0].astype(np.int64)
+    if not seen.all():
+        _log.warning("%s: %d of %d frames have no row or a blank one; the face before is held", path, *_count(~seen))
+    angles = [table.column((name.lower(),)) for name in HEAD]
+    pose = None if None in angles else table.numbers([column for column in angles if column is not None])
+    found = to_rig(_scaled(_held(weights), path)[rows], [table.header[column] for column in known])
+    held_pose = None if pose is None or np.isnan(pose).all(0).any() else _held(pose)[rows].astype(np.float32)
+    motion = motion_of_weights(found, rate, default_rig(), pose=held_pose)
+    return replace(motion, confidence=seen.astype(np.float32))
+
+
+def _count(which: Bool[np.ndarray, " t"]) -> tuple[int, int]:
+    return int(which.sum()), len(which)
+
+
+def _held(values: Float[np.ndarray, "t n"]) -> Float[np.ndarray, "t n"]:
+    """NaN replaced by the value above it; before the first, by that; 0 in a column without any."""
+    filled = np.isfinite(values)
+    last = np.maximum.accumulate(np.where(filled, np.arange(len(values))[:, None], -1), 0)
+    last = np.where(last < 0, filled.argmax(0), last)
+    return np.asarray(np.nan_to_num(np.take_along_axis(values, last, 0)))
+
+
+def _scaled(weights: Float[np.ndarray, "t n"], path: Path) -> Float32[np.ndarray, "t n"]:
+    """Weights of 0..1, from hundredths if need be."""
+    if weights.max() >= PERCENT:
+        _log.warning("%s: values reach %g; they are taken as hundredths", path, weights.max())
+        weights = weights / 100
+    return np.clip(weights, 0, 1).astype(np.float32)
 
 
 def timecode(frame: int, fps: Fraction) -> str:
     """Hours:minutes:seconds:frames of a frame, the frames with three decimals: what the rounded rate leaves over."""
     seconds, rest = divmod(frame / fps, 1)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{float(rest * fps):06.3f}"
-
-
-def _numbers(path: Path, rows: list[dict[str, str]], columns: Sequence[str]) -> np.ndarray:
-    try:
-        values = np.array([[float(row[column]) for column in columns] for row in rows], np.float32)
-    except ValueError as error:
-        raise UserError(f"{path}: a frame lacks a number ({error}).") from error
-    if not np.isfinite(values).all():
-        raise UserError(f"{path}: a number in it is not finite.")
-    return values
-
-
-def _rate(codes: list[str]) -> Fraction:
-    """Frames a second: frames between the first and the last timecode, without those counted inside a second, over the
-    seconds between them."""
-    try:
-        parts = [[float(part) for part in code.split(":")] for code in (codes[0], codes[-1])]
-        (first, begin), (last, end) = (
-            ((hours * 60 + minutes) * 60 + whole, count) for hours, minutes, whole, count in parts
-        )
-        return Fraction((len(codes) - 1 - (end - begin)) / (last - first)).limit_denominator(1001)
-    except (IndexError, ValueError, ZeroDivisionError):
-        return DEFAULT_FPS

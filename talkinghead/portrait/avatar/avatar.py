@@ -24,7 +24,8 @@ from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, crop_frame
 from talkinghead.face.draw import draw_landmarks, draw_many
 from talkinghead.media.files import atomic_path
-from talkinghead.media.image import encode_jpeg, frame_to_tensor
+from talkinghead.media.image import decode_photo, encode_jpeg, frame_to_tensor
+from talkinghead.media.tensors import refuse_misfit
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.turn_limit import TurnLimit
 from talkinghead.portrait.avatar.animation import Animation, Animator
@@ -48,6 +49,9 @@ from talkinghead.version import __version__
 FORMAT, LAYERED_FORMAT = "talkinghead.avatar.1", "talkinghead.avatar.2"
 """The second keeps photos at their own size, compressed, and whose head they show."""
 JPEG_QUALITY = 95
+LONGEST_WINDOW = 200
+"""Letters of a header that say where the head is in the picture."""
+
 _IN_FULL = ("adain_params", "source_landmarks")
 """Small tensors that are kept in single precision; the generator's are kept in half."""
 
@@ -131,24 +135,21 @@ class Avatar:
         """
         what = "an avatar made by `talkinghead fine-tune`"
         tensors, header = read_safetensors(path, (FORMAT, LAYERED_FORMAT), what)
-        for name, part in tensors.items():
-            if not part.isfinite().all():
-                count = int((~part.isfinite()).sum())
-                raise UserError(
-                    f"{path}: {count} of the {part.numel()} values of {name} are not finite; make the avatar again"
-                )
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))
-        generator = make_generator(config, spectral=False, projection=False)
         try:
-            adain_params, landmarks = (tensors.pop(name) for name in _IN_FULL)
+            adain_params, landmarks = (tensors.pop(name).float() for name in _IN_FULL)
             frames, person, whole = None, None, None
             if config.photo_side is None:
                 whole = read_picture(tensors, header)
                 frames, person = read_layers(tensors, len(landmarks), whole)
             elif config.compositing is not None:
                 frames = tensors.pop("source_frames").numpy()
-            generator.load_state_dict({name.removeprefix("generator."): part.float() for name, part in tensors.items()})
-        except (KeyError, RuntimeError) as error:
+            parts = {name.removeprefix("generator."): part.float() for name, part in tensors.items()}
+            with torch.device("meta"):
+                refuse_misfit(make_generator(config, spectral=False, projection=False), parts)
+            generator = make_generator(config, spectral=False, projection=False)
+            generator.load_state_dict(parts)
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
         fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)
         side = config.photo_side
@@ -333,19 +334,18 @@ def read_layers(
 
     Raises:
         KeyError: if a tensor is missing.
-        RuntimeError: if a photo cannot be decoded, or they differ in size.
+        ValueError: if a photo cannot be decoded, or they differ in size.
     """
-    frames: list[np.ndarray | None] = []
+    frames: list[np.ndarray] = []
     for index in range(count):
         if whole is not None and index == whole.photo:
             frames.append(crop_frame(whole.pixels, whole.window, own_side(whole.window)))
         else:
-            frames.append(cv2.imdecode(tensors.pop(f"photo.{index}").numpy(), cv2.IMREAD_COLOR_RGB))
-    whole_frames = [frame for frame in frames if frame is not None]
-    if len(whole_frames) < count or {frame.shape for frame in whole_frames} != {(len(whole_frames[0]),) * 2 + (3,)}:
-        raise RuntimeError("a photo is damaged")
+            frames.append(decode_photo(tensors.pop(f"photo.{index}").numpy().tobytes()))
+    if {frame.shape for frame in frames} != {(len(frames[0]),) * 2 + (3,)}:
+        raise ValueError("photos differ in size")
     fit = PersonFit(tensors.pop("person.identity").numpy(), tensors.pop("person.own_shape").numpy())
-    return np.stack(whole_frames), Person.of(fit)
+    return np.stack(frames), Person.of(fit)
 
 
 def read_picture(tensors: dict[str, Tensor], header: dict[str, str]) -> WholePicture | None:
@@ -353,15 +353,16 @@ def read_picture(tensors: dict[str, Tensor], header: dict[str, str]) -> WholePic
 
     Raises:
         KeyError: if the header does not say where the head is.
-        RuntimeError: if it cannot be decoded.
+        ValueError: if it cannot be decoded, or the window lies out of reason.
     """
     if "picture" not in tensors:
         return None
-    pixels = cv2.imdecode(tensors.pop("picture").numpy(), cv2.IMREAD_COLOR_RGB)
-    *window, photo = json.loads(header["window"])
-    if pixels is None:
-        raise RuntimeError("the picture is damaged")
-    return WholePicture(np.asarray(pixels), CropWindow(*window), photo)
+    pixels = decode_photo(tensors.pop("picture").numpy().tobytes())
+    x, y, side, photo = map(float, json.loads(header["window"][:LONGEST_WINDOW]))
+    reach = 2 * max(pixels.shape)
+    if not (abs(x) <= reach and abs(y) <= reach and 0 < side <= reach):
+        raise ValueError(f"the window at {x:g}, {y:g} with the side {side:g} lies outside the picture")
+    return WholePicture(pixels, CropWindow(x, y, side), int(photo))
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

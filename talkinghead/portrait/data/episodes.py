@@ -4,6 +4,7 @@ Episode number i is a function of the seed and i alone. A run that stops can go 
 processes or workers draws the same episodes.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -18,12 +19,17 @@ from talkinghead.face.draw import draw_many
 from talkinghead.media.image import frame_to_tensor, resize
 from talkinghead.portrait.data.augment import NO_AUGMENTATION, EpisodeAugmentation
 from talkinghead.portrait.data.episodes_config import EpisodeConfig, EpisodeDataConfig
-from talkinghead.portrait.data.shards import Shards, Track
+from talkinghead.portrait.data.shards import DamagedTrackError, Shards, Track
 from talkinghead.portrait.data.track_heads import TrackHead, TrackHeads, turned_source
 from talkinghead.portrait.warping.source_photos import nearest_source
 from talkinghead.portrait.warping.warp import Warp
 
 _OPEN_TRACKS = 64
+
+_MOST_REDRAWN = 20
+"""Damaged tracks in a row that an episode may meet."""
+
+_log = logging.getLogger(__name__)
 
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
@@ -56,6 +62,7 @@ class Episodes(Dataset[Episode]):
     Args:
         shards: prepared tracks.
         config: what an episode is.
+        skip_damaged: draw an episode again where its track is damaged, and say so; else that is an error.
 
     Raises:
         UserError: if no track has more than K usable frames.
@@ -64,8 +71,9 @@ class Episodes(Dataset[Episode]):
         Zakharov et al. 2019, section 3.2.
     """
 
-    def __init__(self, shards: Shards, config: EpisodeConfig):
+    def __init__(self, shards: Shards, config: EpisodeConfig, *, skip_damaged: bool = False):
         self.shards, self.config = shards, config
+        self.skip_damaged, self.skipped = skip_damaged, 0
         self._cache: dict[tuple[int, int], np.ndarray] = {}
         self._cache_room = int(config.cache_gib * 2**30 / (3 * config.size**2))
         self._open_tracks: dict[int, Track] = {}
@@ -83,9 +91,9 @@ class Episodes(Dataset[Episode]):
             people.setdefault(identities[index], []).append(index)
         self._people = [people[person] for person in sorted(people)]
 
-    def draw(self, number: int) -> tuple[Draw, np.random.Generator]:
-        """The frames of episode ``number``, and the generator for its further draws."""
-        rng = np.random.default_rng([self.config.seed, number])
+    def draw(self, number: int, *, again: int = 0) -> tuple[Draw, np.random.Generator]:
+        """The frames of episode ``number``, and the generator for its further draws; others where it is drawn again."""
+        rng = np.random.default_rng([self.config.seed, number, again] if again else [self.config.seed, number])
         if self.config.balance:
             tracks = self._people[rng.integers(len(self._people))]
             track = tracks[rng.integers(len(tracks))]
@@ -141,7 +149,17 @@ class Episodes(Dataset[Episode]):
         return frame
 
     def __getitem__(self, number: int) -> Episode:
-        draw, rng = self.draw(number)
+        for again in range(_MOST_REDRAWN):
+            try:
+                return self._episode(*self.draw(number, again=again))
+            except DamagedTrackError as error:
+                if not self.skip_damaged:
+                    raise
+                self.skipped += 1
+                _log.warning("episode %d is drawn again (%d so far): %s", number, self.skipped, error)
+        raise DamagedTrackError(f"{self.shards.path}: {_MOST_REDRAWN} tracks in a row are damaged; prepare them again.")
+
+    def _episode(self, draw: Draw, rng: np.random.Generator) -> Episode:
         indices = [*map(int, draw.sources), draw.target]
         frames = np.stack([self._frame(draw.track, index) for index in indices])
         landmarks = self.landmarks(draw.track)[0][indices]
@@ -206,7 +224,7 @@ class EpisodeData(LightningDataModule):
     def __init__(self, config: EpisodeDataConfig):
         super().__init__()
         self.config = config
-        self.episodes = Episodes(Shards(config.shards), config)
+        self.episodes = Episodes(Shards(config.shards), config, skip_damaged=True)
         self.held_out = None
         if config.validation is not None:
             self.held_out = Episodes(Shards(config.validation), replace(config, augment=NO_AUGMENTATION))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from litdata import StreamingDataset
@@ -24,8 +25,15 @@ TRACKS = "tracks.json"
 CHUNK_BYTES = 32_000_000
 """Of one shard. Writing holds it three times over."""
 
+FURTHEST = 1000.0
+"""No landmark lies further from its crop's corner, in sides."""
+
 SAFE_FORMATS = ("bytes", "int", "numpy", "no_header_numpy")
 """litdata's serializers that are ours to read. Among the others is pickle, which runs what it reads."""
+
+
+class DamagedTrackError(UserError):
+    """A track whose record cannot be read: training goes on without it, evaluation does not."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,28 @@ class Track:
         return {**self.__dict__, "jpegs": bytes(self.jpegs)}  # a view of a shard cannot go to another process
 
     def frames(self, indices: Iterable[int] | None = None) -> UInt8[np.ndarray, "n s s 3"]:
-        """The frames at `indices` (default: all)."""
+        """The frames at `indices` (default: all).
+
+        Raises:
+            DamagedTrackError: if one cannot be decoded.
+        """
         chosen = range(len(self)) if indices is None else indices
-        pictures = [decode_jpeg(self.jpegs[self.offsets[i] : self.offsets[i + 1]]) for i in chosen]
+        pictures = [self._frame(i) for i in chosen]
         return np.stack(pictures) if pictures else np.zeros((0, self.side, self.side, 3), np.uint8)
+
+    def _frame(self, index: int) -> UInt8[np.ndarray, "s s 3"]:
+        try:
+            picture = decode_jpeg(self.jpegs[self.offsets[index] : self.offsets[index + 1]])
+        except (ValueError, cv2.error) as error:
+            raise DamagedTrackError(
+                f"{self.video}, track {self.track}: frame {index} is damaged; run `talkinghead prepare` again."
+            ) from error
+        if picture.shape != (self.side, self.side, 3):
+            raise DamagedTrackError(
+                f"{self.video}, track {self.track}: frame {index} is damaged: it is {picture.shape[1]} px wide, not "
+                f"{self.side}; run `talkinghead prepare` again."
+            )
+        return picture
 
     def to_sample(self) -> dict[str, Any]:
         """As litdata stores it. Texts are UTF-8 bytes: litdata takes a string that names a file for the file."""
@@ -75,7 +101,22 @@ class Track:
 
     @classmethod
     def from_sample(cls, sample: dict[str, Any]) -> "Track":
-        """The inverse of `to_sample`."""
+        """The inverse of `to_sample`.
+
+        Raises:
+            ValueError: if its parts do not fit each other.
+        """
+        frames = len(sample["times"])
+        for name, shape in (("offsets", (frames + 1,)), ("landmarks", (frames, 68, 2)), ("confidence", (frames,))):
+            if sample[name].shape != shape:
+                raise ValueError(f"{name} has the shape {sample[name].shape}, not {shape}")
+        if not all(np.isfinite(sample[name]).all() for name in ("landmarks", "confidence", "times")):
+            raise ValueError("a value in it is not finite")
+        if np.abs(sample["landmarks"]).max(initial=0) > FURTHEST:
+            raise ValueError(f"a landmark lies at {np.abs(sample['landmarks']).max():g}")
+        offsets = sample["offsets"]
+        if offsets[0] != 0 or offsets[-1] != len(sample["jpegs"]) or (np.diff(offsets) < 0).any():
+            raise ValueError("its frames do not follow each other")
         texts = {name: bytes(sample[name]).decode() for name in ("identity", "video")}
         return cls(**{**sample, **texts})
 
@@ -135,10 +176,15 @@ class Shards(Sequence[Track]):
         if not -len(self) <= i < len(self):
             raise IndexError(f"track {i} of {len(self)}")
         try:
-            return Track.from_sample(self._open()[i % len(self)])
-        except (RuntimeError, ValueError, LookupError, TypeError, OSError) as error:
-            raise UserError(
-                f"{self.path}: track {i} is damaged ({' '.join(str(error).split())}); run `talkinghead prepare` again."
+            track = Track.from_sample(self._open()[i % len(self)])
+            if len(track) != self.about[i % len(self)]["frames"]:
+                raise ValueError(f"it has {len(track)} frames, its list says {self.about[i % len(self)]['frames']}")
+            return track
+        except Exception as error:  # what litdata makes of a damaged record may raise anything
+            about = self.about[i % len(self)]
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DamagedTrackError(
+                f"{self.path}: track {i} is damaged ({about['video']}: {reason}); run `talkinghead prepare` again."
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:

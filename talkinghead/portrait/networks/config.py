@@ -1,6 +1,5 @@
 """Sizes of the few-shot head."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -28,13 +27,19 @@ class CompositingConfig:
         """Channels of the warped source: a picture, and its masks."""
         return 6 if self.layers else 3
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not isinstance(getattr(self, field.name), bool):
+                value = getattr(self, field.name)
+                raise UserError(f"portrait.compositing.{field.name} is {value!r}; it is true or false")
+
 
 @dataclass(frozen=True)
 class PortraitConfig:
     """Sizes shared by the embedder, the generator and the discriminator.
 
     Raises:
-        UserError: if the frame size is not a power of two from 32 up, or a width is not positive.
+        UserError: if the frame size is not a power of two from 32 up, or a width is not a whole number within reason.
 
     References:
         Zakharov et al. 2019, section 4 and the layer tables of the authors' published code.
@@ -60,12 +65,19 @@ class PortraitConfig:
     """Composite the painted frame over a photo warped to the target's landmarks; null for the paper's generator."""
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size & (self.size - 1):
+        if not isinstance(self.size, int) or self.size < 32 or self.size & (self.size - 1):
             raise UserError(f"portrait.size is {self.size}; take a power of two from 32 up, such as 128 or 256")
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is int and value < 1:
-                raise UserError(f"portrait.{field.name} is {value}; it must be at least 1")
+            if field.name == "compositing":
+                continue
+            if field.type is bool:
+                if not isinstance(value, bool):
+                    raise UserError(f"portrait.{field.name} is {value!r}; it is true or false")
+            elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST[field.name]:
+                raise UserError(
+                    f"portrait.{field.name} is {value}; it must be at least 1, at most {_MOST[field.name]}, and whole"
+                )
 
     @property
     def photo_side(self) -> int | None:
@@ -97,7 +109,21 @@ class PortraitConfig:
         return cls(**values)
 
 
-def _refuse_unknown(names: Iterable[str], known: type[PortraitConfig] | type[CompositingConfig]) -> None:
+_MOST = {
+    "size": 4096,
+    "min_channels": 8192,
+    "max_channels": 8192,
+    "embedding_dim": 65_536,
+    "down_blocks": 16,
+    "embedder_blocks": 16,
+    "residual_blocks": 256,
+}
+"""Sizes that no network has; more would fill the memory before a file is known to be damaged."""
+
+
+def _refuse_unknown(names: Any, known: type[PortraitConfig] | type[CompositingConfig]) -> None:
+    if not isinstance(names, dict):
+        raise UserError(f"the file's portrait sizes are {names!r}, not names and values")
     unknown = sorted(set(names) - {field.name for field in fields(known)})
     if unknown:
         raise UserError(f"the file's portrait sizes name {', '.join(unknown)}, which this version does not know")

@@ -12,7 +12,7 @@ from torch import nn
 
 from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
-from talkinghead.media.tensors import read_tensors
+from talkinghead.media.tensors import read_tensors, refuse_misfit, words_of
 from talkinghead.portrait.networks.compositing import make_generator
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.discriminator import Discriminator
@@ -64,11 +64,14 @@ class FewShotHead(nn.Module):
             UserError: if the file is missing, is not a head, or does not fit its own sizes.
         """
         tensors, header = read_safetensors(path, FORMAT, "a meta-learned head")
-        head = cls(PortraitConfig.from_dict(json.loads(header["portrait"])), spectral=False)
+        config = PortraitConfig.from_dict(json.loads(header["portrait"]))
         try:
-            head.load_state_dict({name: value.float() for name, value in tensors.items()})
-        except RuntimeError as error:
+            with torch.device("meta"):
+                refuse_misfit(cls(config, spectral=False), tensors)
+        except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} lacks tensors that its sizes ask for; download it or train it again") from error
+        head = cls(config, spectral=False)
+        head.load_state_dict({name: value.float() for name, value in tensors.items()})
         return head.eval(), json.loads(header["provenance"])
 
 
@@ -106,8 +109,7 @@ def read_safetensors(
     try:
         tensors, header = read_tensors(path, expected, framework="pt")
         for name in ("portrait", "provenance"):
-            if not isinstance(json.loads(header.get(name, "null")), dict):
-                raise ValueError(f"its header does not say its {name}")
+            words_of(header, name)
         return tensors, header
     except ValueError as error:
         raise UserError(f"{path} cannot be used: {error}; give the path of {what}") from error

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, mean_embedding, origin, person_generator
 from talkinghead.portrait.data.photo_batches import Batch, LayeredBatches, PhotoBatches, held_out_batch
-from talkinghead.portrait.data.photos import Photos, read_photos
+from talkinghead.portrait.data.photos import Allow, Photos, read_photos
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
@@ -267,20 +267,23 @@ def make_batches(photos: Photos, portrait: PortraitConfig, config: FineTuningCon
     return PhotoBatches(photos, warped_source=portrait.compositing is not None, **drawing)  # type: ignore[arg-type]
 
 
-def make_avatar(photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None) -> Avatar:
+def make_avatar(
+    photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None, allow: Allow | None = None
+) -> Avatar:
     """An avatar fine-tuned on photos (files or folders) with the default settings.
 
     Args:
         photos: of one person.
         head: a meta-learned head; the one that ships if None.
         steps: of fine-tuning; 0 for the feed-forward avatar, None for the default number of epochs.
+        allow: what is let pass although it looks like a mistake: `Allow(strangers=True)`; None lets nothing pass.
 
     Raises:
         UserError: if a photo or the head cannot be used.
     """
     path = head or default_head_path()
     network, _ = FewShotHead.load(path)
-    crops = read_photos(photos, size=network.config.photo_side)
+    crops = read_photos(photos, size=network.config.photo_side, allow=allow)
     return fine_tune(network, crops, FineTuningConfig(steps=steps), provenance=origin(path)).avatar
 
 

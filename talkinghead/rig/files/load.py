@@ -24,6 +24,16 @@ def load_rig(path: Path) -> Rig:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: there is no such file or folder.")
+    try:
+        return _read(path)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file may raise anything in whatever reads it
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: not a rig that can be read ({text}).") from error
+
+
+def _read(path: Path) -> Rig:
     suffix = path.suffix.lower()
     if path.is_dir():
         return load_folder(path)

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
-from talkinghead.media.tensors import read_tensors
+from talkinghead.media.tensors import read_tensors, words_of
 from talkinghead.rig.rig import Rig
 from talkinghead.weights.shipped import shipped
 
@@ -67,7 +67,7 @@ def save_rig(rig: Rig, path: Path, *, overwrite: bool = False) -> None:
 def load_own(path: Path) -> Rig:
     try:
         arrays, header = read_tensors(path, FORMAT)
-        about = json.loads(header["rig"])
+        about = words_of(header, "rig")
         if about["version"] != VERSION:
             raise ValueError(f"its version is {about['version']}, this program reads {VERSION}")
         return Rig(

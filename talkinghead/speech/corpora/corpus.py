@@ -4,7 +4,6 @@ A corpus is a folder: corpus.json, motions/*.motion.safetensors, sounds/*.flac, 
 is one of meshes. Sound and motion start together: frame `i` is shown at `i / fps` seconds of the sound.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,6 +17,8 @@ from safetensors.numpy import load_file
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
+from talkinghead.media.files import read_text
+from talkinghead.media.tensors import frame_rate, parse_words
 from talkinghead.motion.motion import Motion
 
 FORMAT = "talkinghead.speech_corpus"
@@ -127,7 +128,7 @@ class SpeechCorpus:
                 f"{folder}: no speech corpus here ({INDEX} is missing); run `talkinghead prepare --speech`."
             )
         try:
-            about = json.loads(index.read_text())
+            about = parse_words(read_text(index))
             if about.get("format") != FORMAT:
                 raise ValueError(f"its format is {about.get('format')!r}, not {FORMAT!r}")
             if about["version"] != VERSION:
@@ -178,7 +179,7 @@ def _sequence(folder: Path, line: dict[str, Any]) -> Sequence:
         emotion=line["emotion"],
         split=line["split"],
         frames=line["frames"],
-        fps=Fraction(line["fps"]),
+        fps=frame_rate(line["fps"]),
         seconds=line["seconds"],
         checks=line["checks"],
     )

@@ -94,7 +94,7 @@ def test_a_csv_of_others_may_lack_columns_and_timecodes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no frame"),
+        ("", "the file is empty"),
         ("JawOpen\n", "no frame"),
         ("time,jaw\n0,0\n", "no column is an ARKit expression"),
         ("JawOpen,MouthPucker\n0.1\n", "lacks a number"),
@@ -109,7 +109,7 @@ def test_what_is_no_arkit_csv_is_named(tmp_path, text, problem):
 
 
 def test_a_missing_csv_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.csv: the ARKit CSV cannot be read \(No such file or directory\)\."):
+    with pytest.raises(UserError, match=r"none\.csv: there is no such file"):
         read_arkit_csv(tmp_path / "none.csv")
 
 

@@ -193,10 +193,10 @@ def test_files_that_are_no_avatars_are_refused(saved, tmp_path):
         "f holds the landmarks of 0 photos; make the avatar again": rewrite(
             path, tmp_path / "f", change=lambda t: t.update(source_landmarks=torch.zeros(0, 68, 2))
         ),
-        "g: 1 of the 408 values of source_landmarks are not finite; make": rewrite(
+        "g cannot be used: 1 of the 408 values of source_landmarks are not finite; give": rewrite(
             path, tmp_path / "g", change=lambda t: t["source_landmarks"][0, 0, 0].fill_(torch.nan)
         ),
-        "h: 2 of the .* values of generator.last.weight are not finite": rewrite(
+        "h cannot be used: 2 of the .* values of generator.last.weight are not finite": rewrite(
             path, tmp_path / "h", change=lambda t: t["generator.last.weight"].view(-1)[:2].fill_(torch.inf)
         ),
     }

@@ -74,7 +74,10 @@ def test_a_photo_without_a_face_is_named_or_left_out(anna, tmp_path):
     write_image(empty, np.full((200, 200, 3), 90, np.uint8))
     with pytest.raises(UserError, match=r"wall\.png: no face was found .* --allow-no-face"):
         read([anna, empty], allow=Allow())
-    with pytest.raises(UserError, match=r"wall\.png: no face was found .*; take another or leave it out$"):
+    with pytest.raises(
+        UserError,
+        match=r"wall\.png: no face was found .*; take another or leave it out, or give allow=Allow\(no_face=True\)$",
+    ):
         read([anna, empty])
     assert len(read([anna, empty], allow=Allow(no_face=True))) == 3
     with pytest.raises(UserError, match="no photo shows a face"):
@@ -97,7 +100,10 @@ def test_two_people_in_a_photo_are_refused_or_the_larger_is_taken(tmp_path):
     write_image(tmp_path / "both.png", picture)
     with pytest.raises(UserError, match=r"both\.png: 2 faces were found; .* --allow-several-faces"):
         read([tmp_path / "both.png"], allow=Allow())
-    with pytest.raises(UserError, match=r"both\.png: 2 faces were found; crop it to one person$"):
+    with pytest.raises(
+        UserError,
+        match=r"both\.png: 2 faces were found; crop it to one person, or give allow=Allow\(several_faces=True\)$",
+    ):
         read([tmp_path / "both.png"])
     photos = read([tmp_path / "both.png"], allow=Allow(several_faces=True))
     assert np.abs(photos.landmarks[0] - draw_person(1, size=SIZE)[1]).mean() < 0.03
@@ -113,7 +119,8 @@ def test_faces_in_the_background_do_not_count(tmp_path):
 def test_somebody_else_among_the_photos_is_named(anna, tmp_path, monkeypatch):
     stranger, _ = write_photo(tmp_path, "bob.png", 2)
     monkeypatch.setattr(module, "STRANGER_DISTANCE", 0.3)  # drawn people are more alike than real ones
-    with pytest.raises(UserError, match=r"somebody else is in: .*bob\.png \(0\.\d\d\), an .*; leave such photos out$"):
+    advice = r"leave such photos out, or give allow=Allow\(strangers=True\)$"
+    with pytest.raises(UserError, match=r"somebody else is in: .*bob\.png \(0\.\d\d\), an .*; " + advice):
         read([anna, stranger])
     with pytest.raises(UserError, match=r"leave such photos out, or give --allow-strangers$"):
         read([anna, stranger], allow=Allow())
@@ -122,9 +129,55 @@ def test_somebody_else_among_the_photos_is_named(anna, tmp_path, monkeypatch):
 
 def test_two_photos_of_two_people_are_both_named(anna, tmp_path, monkeypatch):
     stranger, _ = write_photo(tmp_path, "bob.png", 2)
-    monkeypatch.setattr(module, "STRANGER_DISTANCE", 0.3)
-    with pytest.raises(UserError, match=r"look like different people: .*0\.png .*, .*bob\.png"):
+    monkeypatch.setattr(module, "STRANGER_OF_TWO", 0.3)
+    with pytest.raises(UserError, match=r"look like different people: .*0\.png .*, .*bob\.png.*a third photo decides"):
         read([anna / "0.png", stranger])
+    assert len(read([anna / "0.png", stranger], allow=Allow(strangers=True))) == 2
+
+
+def test_two_photos_alone_have_a_wider_limit_and_a_warning(anna, tmp_path, monkeypatch, caplog):
+    stranger, _ = write_photo(tmp_path, "bob.png", 2)
+    apart = float(stranger_distances(read([anna / "0.png", stranger]))[0])
+    monkeypatch.setattr(module, "STRANGER_DISTANCE", apart - 0.01)
+    monkeypatch.setattr(module, "STRANGER_OF_TWO", apart + 0.01)
+    assert len(read([anna / "0.png", stranger])) == 2
+    assert "the two photos differ as two people may: " in caplog.text
+    monkeypatch.setattr(module, "STRANGER_OF_TWO", apart - 0.005)
+    with pytest.raises(UserError, match="look like different people"):
+        read([anna / "0.png", stranger])
+
+
+def test_pairs_of_press_photos(shared):
+    """The furthest pairs of one person pass, and strangers do not: the limit for two alone, on all that there are."""
+    people = sorted((shared / "data" / "photos").glob("person*"))
+    assert len(read([people[2] / "00.jpg", people[2] / "01.jpg"])) == 2
+    with pytest.raises(UserError, match="look like different people"):
+        read([people[2] / "00.jpg", people[3] / "03.jpg"])
+
+
+def test_what_a_folder_holds_besides_photos_is_named(anna, caplog):
+    (anna / "notes.txt").write_text("who is who")
+    (anna / "clip.mp4").write_bytes(b"0")
+    (anna / ".hidden").write_bytes(b"0")
+    try:
+        photo_files([anna])
+        assert "left out, no photos by their names: clip.mp4, notes.txt" in caplog.text
+    finally:
+        (anna / "notes.txt").unlink()
+        (anna / "clip.mp4").unlink()
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".gif", ".heic", ".JPG", ".webp"])
+def test_a_folder_holds_photos_of_every_usual_name(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(b"0")
+    assert photo_files([tmp_path]) == [tmp_path / f"a{suffix}"]
+
+
+def test_a_link_that_leads_back_to_itself_is_a_sentence(tmp_path):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "b.jpg")
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
+    with pytest.raises(UserError, match=r"a\.jpg: it is a symbolic link that leads back to itself"):
+        read([tmp_path / "a.jpg"])
 
 
 def test_a_single_photo_is_no_stranger(anna):

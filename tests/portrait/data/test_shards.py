@@ -6,10 +6,13 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 from talkinghead.errors import UserError
-from talkinghead.portrait.data.shards import INDEX, TRACKS, Shards, Track, write_shards
+from talkinghead.media.image import encode_jpeg
+from talkinghead.portrait.data.episodes import EpisodeConfig, Episodes
+from talkinghead.portrait.data.shards import INDEX, TRACKS, DamagedTrackError, Shards, Track, write_shards
 from talkinghead.testing.synthetic import drawn_track, write_drawn_shards
 
 
@@ -159,3 +162,62 @@ def test_pickled_samples_are_refused_unread(tmp_path):
     path.write_text(json.dumps(index))
     with pytest.raises(UserError, match="'pickle', which is not safe"):
         Shards(tmp_path / "shards")
+
+
+def spoilt_jpeg(folder):
+    """Shards whose second track's first frame is no picture any more."""
+    write_drawn_shards(folder, people=2)
+    chunk = folder / "chunk-0-0.bin"
+    data = bytearray(chunk.read_bytes())
+    at = data.index(bytes(Shards(folder)[1].jpegs))
+    data[at : at + 200] = bytes(200)
+    chunk.write_bytes(bytes(data))
+    return folder
+
+
+def test_a_damaged_frame_is_named_where_it_is_decoded(tmp_path):
+    shards = Shards(spoilt_jpeg(tmp_path / "shards"))
+    assert len(shards[0].frames()) == len(shards[0])
+    with pytest.raises(DamagedTrackError, match=rf"{shards.about[1]['video']}, track 0: frame 0 is damaged"):
+        shards[1].frames()
+
+
+def test_a_damaged_track_is_passed_over_in_training_and_an_error_elsewhere(tmp_path, caplog):
+    shards = Shards(spoilt_jpeg(tmp_path / "shards"))
+    strict, lenient = (Episodes(shards, EpisodeConfig(shots=2, size=32), skip_damaged=skip) for skip in (False, True))
+    drawn = {number: strict.draw(number)[0] for number in range(200)}
+    hit = next(n for n, draw in drawn.items() if draw.track == 1 and 0 in (*draw.sources, draw.target))
+    fine = next(n for n, draw in drawn.items() if draw.track == 0)
+    with pytest.raises(DamagedTrackError, match="frame 0 is damaged"):
+        strict[hit]
+    assert lenient[hit]["source_frames"].shape == (2, 3, 32, 32)
+    assert lenient.skipped >= 1
+    assert "is drawn again (1 so far)" in caplog.text
+    assert torch.equal(strict[fine]["target_frame"], lenient[fine]["target_frame"])
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "problem"),
+    [
+        ("offsets", np.array([0, 5, 3]), "offsets has the shape"),
+        ("landmarks", np.full((6, 68, 2), np.nan, np.float32), "not finite"),
+        ("landmarks", np.full((6, 68, 2), 1e9, np.float32), "a landmark lies at 1e[+]09"),
+        ("confidence", np.zeros(3, np.float32), "confidence has the shape"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(part, value, problem):
+    frames = [encode_jpeg(np.zeros((8, 8, 3), np.uint8))] * 6
+    track = Track(
+        b"".join(frames),
+        np.cumsum([0, *map(len, frames)]),
+        np.zeros((6, 68, 2), np.float32),
+        np.ones(6, np.float32),
+        np.arange(6.0),
+        identity="anna",
+        video="anna.mp4",
+        track=0,
+        side=8,
+    )
+    assert len(Track.from_sample(track.to_sample()).frames()) == 6
+    with pytest.raises(ValueError, match=problem):
+        Track.from_sample({**track.to_sample(), part: value})

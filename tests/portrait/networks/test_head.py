@@ -79,7 +79,7 @@ def test_existing_head_is_not_overwritten(head, tmp_path):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nothing\.safetensors does not exist"):
         FewShotHead.load(tmp_path / "nothing.safetensors")
-    with pytest.raises(UserError, match=f"{tmp_path} cannot be used: .*Is a directory"):
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be used: .*is a folder"):
         FewShotHead.load(tmp_path)
 
 

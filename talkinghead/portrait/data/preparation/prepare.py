@@ -11,7 +11,7 @@ from pathlib import Path
 from talkinghead.errors import UserError
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
-from talkinghead.media.files import atomic_path
+from talkinghead.media.files import atomic_path, say_left_out
 from talkinghead.portrait.data.preparation.clips import ClipRecord
 from talkinghead.portrait.data.preparation.contact_sheet import PAGES, write_contact_sheets
 from talkinghead.portrait.data.preparation.cropping import part_path, read_part
@@ -97,10 +97,13 @@ def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
         raise UserError(f"{source} is a file; give the folder of videos that it lies in.")
     if not source.is_dir():
         raise UserError(f"{source}: there is no such folder of videos.")
-    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    paths = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     videos = {path.relative_to(source).as_posix(): path for path in paths}
     if not videos:
         raise UserError(f"{source}: there is no video in it ({', '.join(sorted(VIDEO_SUFFIXES))}).")
+    others = [path.relative_to(source).as_posix() for path in files if path not in set(paths) | {identities}]
+    say_left_out(source, [name for name in others if not Path(name).name.startswith(".")], "no videos by their names")
     known = None if identities is None else {video: person for video, person, _ in read_listing(identities)}
     if known is not None and (strangers := [video for video in videos if video not in known]):
         raise UserError(f"{identities}: {len(strangers)} videos have no line in it, {strangers[0]} for one; add them.")
