@@ -82,7 +82,7 @@ class SoundBlocks:
                     yield block
 
 
-def _from(block: Float[np.ndarray, "c s"], position: int) -> tuple[int, Float[np.ndarray, "c s"]]:
+def _from(block: Float[np.ndarray, "c s"], position: int) -> tuple[int, Float[np.ndarray, "c _"]]:
     """The part of a block at or after time 0, and where the next block begins (samples)."""
     return position + block.shape[1], block[:, max(0, -position) :]
 

@@ -139,6 +139,23 @@ def test_relative_movement_in_the_plane_adds_what_the_driver_adds():
     assert np.allclose(moved, source[0] + driving - driving[3], atol=1e-6)
 
 
+@pytest.mark.parametrize("keep_proportions", [True, False])
+def test_relative_movement_is_as_large_in_the_crop_as_the_person_is(keep_proportions):
+    """A driver half as large in the crop moves the person as far; half as far, if the size is not adapted."""
+    source, shift = seen(ANNA, PHOTOS[:1]), np.float32([0.1, 0.06])
+    driving = seen(BEN, [Pose()]) + shift * np.float32([0, 1, 2])[:, None, None]
+
+    def moves(frames, **options):
+        moved = retarget(frames, source, mode="relative", keep_proportions=keep_proportions, reference=0, **options)
+        return moved[1:] - moved[:1]
+
+    ratio = np.linalg.norm(np.ptp(source, axis=1)) / np.linalg.norm(np.ptp(driving[:1], axis=1))
+    assert np.allclose(moves(0.5 * driving + 0.2), moves(driving), atol=1e-4)
+    assert moves(driving)[1].mean(0) == pytest.approx(2 * ratio * shift, rel=0.1)
+    assert np.allclose(moves(driving, adapt_scale=False)[0], shift, atol=1e-4)
+    assert np.allclose(moves(0.5 * driving, adapt_scale=False)[0], shift / 2, atol=1e-4)
+
+
 def test_the_best_reference_looks_alike_in_pose_and_expression():
     motion = [Pose(yaw=0.3), Pose(mouth_open=0.9), Pose(roll=-0.3), Pose(smile=0.8), Pose(yaw=-0.2, mouth_open=0.3)]
     for frame, pose in enumerate(motion):

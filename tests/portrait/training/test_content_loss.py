@@ -78,6 +78,75 @@ def test_vgg_sees_bgr_on_the_scale_0_to_255_less_the_mean():
     assert torch.allclose(maps, expected, atol=1e-3)
 
 
+WIDTHS = (64, 128, 256, 512, 512)
+"""Of the five stages of a VGG, whose first maps are compared."""
+
+
+def passing_weights(depths: tuple[int, ...], *, channel: int, gain: float) -> dict[str, torch.Tensor]:
+    """A VGG whose every convolution passes on one channel of the picture, times a gain, and nothing else."""
+    tensors: dict[str, torch.Tensor] = {}
+    inputs = 3
+    for stage, (depth, width) in enumerate(zip(depths, WIDTHS, strict=True), 1):
+        for number in range(1, depth + 1):
+            kernel = torch.zeros(width, inputs, 3, 3, dtype=torch.float16)
+            kernel[0, 0 if tensors else channel, 1, 1] = gain
+            tensors |= {
+                f"conv{stage}_{number}.weight": kernel, f"conv{stage}_{number}.bias": torch.zeros(width)
+            }  # fmt: skip
+            inputs = width
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """The published loss; its VGG19 passes on blue, its VGGFace red."""
+    folder = tmp_path_factory.mktemp("weights")
+    networks = {
+        "vgg19_caffe.pth": passing_weights((2, 2, 4, 4, 1), channel=0, gain=1.25),
+        "vgg_face_dag.pth": passing_weights((2, 2, 3, 3, 1), channel=2, gain=1.5),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TALKINGHEAD_WEIGHTS", str(folder))
+        for name, tensors in networks.items():
+            torch.save(tensors, folder / name)
+            patch.setitem(downloads.WEIGHT_FILES, name, ("https://nowhere.invalid", None))
+        loss = make_content_loss("paper")
+    for name in networks:
+        (folder / name).unlink()  # they are large
+    return loss
+
+
+def flat(red: float, green: float, blue: float) -> torch.Tensor:
+    """A picture of one colour, 0..255."""
+    return torch.tensor([red, green, blue]).view(1, 3, 1, 1).expand(2, 3, 32, 32) / 127.5 - 1
+
+
+def test_paper_loss_weighs_the_first_map_of_each_stage_of_either_network(paper):
+    """Each map is worth what is left of its channel over the mean, times the gains before it, over its width."""
+    nobody = torch.zeros(2, 68, 2)
+    black = flat(0, 0, 0)
+    vgg19 = sum(1.25**number / width for number, width in zip((1, 3, 5, 9, 13), WIDTHS, strict=True))
+    vggface = sum(1.5**number / width for number, width in zip((1, 3, 5, 8, 11), WIDTHS, strict=True))
+    blue, red = 0.15 * (203.939 - 103.939) * vgg19, 0.025 * (229.1863 - 129.1863) * vggface
+    assert paper(black, black, nobody) == 0
+    assert paper(flat(0, 255, 203.939), black, nobody) == pytest.approx(blue, rel=1e-4)
+    assert paper(flat(229.1863, 255, 0), black, nobody) == pytest.approx(red, rel=1e-4)
+    assert paper(black, flat(229.1863, 0, 203.939), nobody) == pytest.approx(red + blue, rel=1e-4)
+
+
+def test_paper_loss_teaches_the_fake_alone(paper):
+    nobody, black = torch.zeros(2, 68, 2), flat(0, 0, 0).clone().requires_grad_()
+    fake = flat(200, 200, 200).clone().requires_grad_()
+    paper(fake, black, nobody).backward()
+    with torch.no_grad():
+        steps = [paper(flat(*colour), black, nobody) for colour in ((200, 200, 200), (201, 200, 200), (200, 200, 201))]
+    red, green, blue = fake.grad.sum((0, 2, 3)).tolist()
+    assert [red, blue] == pytest.approx([127.5 * float(further - steps[0]) for further in steps[1:]], rel=1e-2)
+    assert green == 0
+    assert black.grad is None
+    assert all(parameter.grad is None for parameter in paper.parameters())
+
+
 def test_paper_loss_without_weights_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("TALKINGHEAD_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(downloads, "download", lambda *_: (_ for _ in ()).throw(OSError("no network")))

@@ -172,6 +172,17 @@ def test_no_average_keeps_the_last_weights(head):
     assert torch.equal(module.averaged_params, module.adain_params)
 
 
+@pytest.mark.parametrize(("step", "followed"), [(0, 9 / 11), (7, 0.5), (10**4, 0.01)])
+def test_the_average_leaves_the_meta_learned_weights_within_a_few_steps(head, step, followed):
+    """Its decay warms up: 2/11 at first, 9/18 at the eighth step, at last the decay that is asked for."""
+    module = FineTuning(head, mean_embedding(head, drawn_photos()), FineTuningConfig(ema=0.99, pull=0.0))
+    module.step, start = step, module.averaged_params.clone()
+    with torch.no_grad():
+        module.adain_params += 1
+    module._pull_and_average()
+    assert (module.averaged_params - start) == pytest.approx(followed, abs=1e-5)
+
+
 def test_held_out_photos_stop_it_and_the_best_weights_stay():
     head, photos = tiny_head(), drawn_photos(4)
     config = FineTuningConfig(steps=40, hold_out=2, patience=5, generator_lr=1.0, discriminator_lr=1e-3)

@@ -121,6 +121,21 @@ def test_generator_feels_the_adversary():
     assert moved(module.head.generator, before)
 
 
+@pytest.mark.parametrize("term", ["train/adversarial", "train/realism_real"])
+def test_both_steps_ask_with_the_column_of_the_video(batch, term):
+    """Realism holds W of the episode's own video, for the generator as for the discriminator."""
+
+    def told(shift):
+        module = Bench(discriminator_steps=1)
+        module.columns.table += torch.tensor(shift)[:, None]
+        module.training_step(batch)
+        return float(module.logged[term])
+
+    assert batch["video_index"].tolist() == [0, 1]
+    assert told([0.0, 0, 5, 5]) == told([0.0, 0, 0, 0])
+    assert abs(told([5.0, 5, 0, 0]) - told([0.0, 0, 0, 0])) > 1
+
+
 def test_embedder_learns_from_every_term(batch):
     terms = ("content", "adversarial", "feature_matching", "match")
     for name in terms:
@@ -180,6 +195,18 @@ def test_average_lags_behind(batch):
     module.eval()
     picture, params = batch["target_landmark_image"], torch.randn(2, module.head.generator.num_adain_params)
     assert not torch.allclose(module.averaged["generator"](picture, params), module.head.generator(picture, params))
+
+
+@pytest.mark.parametrize(("step", "followed"), [(0, 0.9), (8, 0.5), (890, 0.01), (10**5, 0.001)])
+def test_the_average_leaves_its_random_start_within_a_few_steps(step, followed):
+    """Its decay warms up: 1/10 at first, 9/18 at the ninth step, at last the decay that is asked for."""
+    module = Bench(ema=0.999)
+    module.steps_done.fill_(step)
+    with torch.no_grad():
+        module.head.generator.last.bias += 1
+    start = module.averaged["generator"].last.bias.clone()
+    module._average()
+    assert (module.averaged["generator"].last.bias - start) == pytest.approx(followed, abs=1e-5)
 
 
 def test_rates_fall_linearly_to_a_hundredth():
