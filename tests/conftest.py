@@ -15,3 +15,9 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the real clips and photos (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def old_files() -> Path:
+    """Files that an older version wrote; its README says how."""
+    return Path(__file__).parent / "files" / "old"
