@@ -1,5 +1,8 @@
+import numpy as np
 import pytest
 import torch
+from torchvision import transforms
+from torchvision.models import mobilenet_v2
 
 from talkinghead.errors import UserError
 from talkinghead.face.identity import csim, face_centre, face_chips
@@ -171,6 +174,98 @@ def test_eyes_and_mouth_count_more(batch):
     mouth = (batch["target_landmarks"][0, 48:].mean(0) * 64).long()
     assert weights[0, 0, mouth[1], mouth[0]] > 3.5
     assert weights[0, 0, 0, 0] < 1.1
+
+
+def eyes_and_mouth(*, right: tuple, left: tuple, mouth: tuple) -> torch.Tensor:
+    """Landmarks of a face whose eyes and mouth are points."""
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, 36:42], landmarks[0, 42:48], landmarks[0, 48:] = map(torch.tensor, (right, left, mouth))
+    return landmarks
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "weight"),
+    [
+        (20, 15, 4.0),  # in the middle of an eye
+        (20, 35, 4.0),
+        (35, 25, 4.0),  # of the mouth
+        (20, 12, 1 + 3 * np.exp(-0.5 * (0.06 / 0.088) ** 2)),  # 0.06 beside an eye, whose disc has 0.22 x 0.4
+        (17, 35, 1 + 3 * np.exp(-0.5 * (0.06 / 0.088) ** 2)),
+        (40, 25, 1 + 3 * np.exp(-0.5 * (0.10 / 0.152) ** 2)),  # 0.1 below the mouth, 0.38 x 0.4
+        (35, 31, 1 + 3 * np.exp(-0.5 * (0.12 / 0.152) ** 2)),
+    ],
+)
+def test_the_discs_of_eyes_and_mouth_are_as_large_as_the_eyes_are_apart(row, column, weight):
+    landmarks = eyes_and_mouth(right=(0.31, 0.41), left=(0.71, 0.41), mouth=(0.51, 0.71))
+    assert region_weights(landmarks, 50, gain=3.0)[0, 0, row, column] == pytest.approx(weight, abs=1e-3)
+
+
+def test_eyes_in_one_place_count_as_a_twentieth_apart():
+    weights = region_weights(eyes_and_mouth(right=(0.51, 0.51), left=(0.51, 0.51), mouth=(0.51, 0.51)), 50, gain=1.0)
+    assert weights[0, 0, 25, 26] == pytest.approx(1 + np.exp(-0.5 * (0.02 / (0.38 * 0.05)) ** 2), abs=1e-3)
+
+
+def relative(fake: list[torch.Tensor], real: list[torch.Tensor]) -> float:
+    """The L1 distance of maps over the size of the real ones, mean over samples and maps."""
+    shares = [(a - b).abs().flatten(1).mean(1) / b.abs().flatten(1).mean(1) for a, b in zip(fake, real, strict=True)]
+    return float(torch.stack(shares).mean())
+
+
+@pytest.fixture
+def shifted(batch):
+    """A frame that is wrong by 0.1 everywhere, one that is right, and landmarks."""
+    truth = batch["target_frame"] * 0.8
+    return truth + 0.1, truth, batch["target_landmarks"]
+
+
+def test_pixels_count_ten_and_four_times_that_in_eyes_and_mouth(offline, shifted):
+    expected = 10 * 0.1 * region_weights(shifted[2], 64, gain=3.0).mean()
+    assert offline.terms(*shifted)["pixel"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_four_maps_of_the_face_network_on_chips_count_two(offline, shifted):
+    *frames, landmarks = shifted
+    maps = [offline.face_network.features((face_chips(one, landmarks, side=112) + 1) * 127.5) for one in frames]
+    expected = 2 * relative(*[[all_maps[block] for block in (0, 3, 7, 10)] for all_maps in maps])
+    assert offline.terms(*shifted)["face"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_four_maps_of_mobilenet_on_its_own_scale_count_two(monkeypatch, tmp_path, shifted):
+    torch.manual_seed(0)
+    network = mobilenet_v2()
+    torch.save(network.state_dict(), tmp_path / "mobilenet.pth")
+    monkeypatch.setattr(perceptual, "find_mobilenet", lambda: tmp_path / "mobilenet.pth")
+    loss, layers = OfflineContent(), network.features.eval()
+    scale = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    with torch.no_grad():
+        maps = [[layers[: last + 1](scale((one + 1) / 2)) for last in (1, 3, 6, 10)] for one in shifted[:2]]
+    assert loss.terms(*shifted)["image"] == pytest.approx(2 * relative(*maps), rel=1e-3)
+    assert not any(parameter.requires_grad for parameter in loss.parameters())
+
+
+def test_without_mobilenet_the_face_network_sees_the_whole_frame(monkeypatch, shifted):
+    monkeypatch.setattr(perceptual, "find_mobilenet", lambda: None)
+    loss = OfflineContent()
+    maps = [loss.face_network.features((one + 1) * 127.5, blocks=7) for one in shifted[:2]]
+    expected = 2 * relative(*[[all_maps[block] for block in (0, 3, 6)] for all_maps in maps])
+    assert loss.terms(*shifted)["image"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_terms_make_up_the_loss_and_have_the_weights_asked_for(offline, shifted, monkeypatch):
+    terms = offline.terms(*shifted)
+    assert list(terms) == ["pixel", "face", "image", "identity"]
+    assert offline(*shifted) == pytest.approx(float(sum(terms.values())), rel=1e-5)
+    for name, value in terms.items():
+        monkeypatch.setattr(offline, name, 0.5 * getattr(offline, name))
+        assert offline.terms(*shifted)[name] == pytest.approx(0.5 * float(value), rel=1e-4)
+
+
+def test_half_precision_maps_are_summed_in_single(paper, batch):
+    truth, landmarks = batch["target_frame"], batch["target_landmarks"]
+    with torch.autocast("cpu", torch.bfloat16):
+        value = paper(-truth, truth, landmarks)
+    assert value.dtype == torch.float32
+    assert value == pytest.approx(float(paper(-truth, truth, landmarks)), rel=0.02)
 
 
 def test_identity_term_is_one_less_the_centred_similarity(offline, batch):
