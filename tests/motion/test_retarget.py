@@ -91,6 +91,20 @@ def test_lips_stay_as_thick_when_they_close_further_than_at_the_start():
     assert below[0][2] > 0.7 * below[1][0]
 
 
+@pytest.mark.parametrize(
+    ("inner", "shares"),
+    [((61, 67), [0.5, 1, 0, 0, 0]), ((62, 66), [0, 0, 1, 0, 0]), ((63, 65), [0, 0, 0, 1, 0.5])],
+)
+def test_outer_lips_go_with_the_inner_ones_beside_them(inner, shares):
+    """The driver's lips close where the photo's are closed already; the outer ones make room."""
+    photo, gap = posed(), 0.02
+    open_ = photo.copy()
+    open_[inner, 1] += np.array([-gap / 2, gap / 2])
+    moved = retarget(np.stack([open_, photo]), photo[None], mode="relative", reference=0)[1] - photo
+    assert moved[49:54, 1] == pytest.approx(-gap / 2 * np.array(shares), abs=0.1 * gap)
+    assert moved[[59, 58, 57, 56, 55], 1] == pytest.approx(gap / 2 * np.array(shares), abs=0.1 * gap)
+
+
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 def test_closed_eyes_stay_closed(mode):
     driving = seen(BEN, random_motion(30, seed=8))

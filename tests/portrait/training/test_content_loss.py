@@ -1,3 +1,6 @@
+import os
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +165,27 @@ def test_weights_with_a_wrong_checksum_are_refused(monkeypatch, tmp_path):
     (tmp_path / "vgg19_caffe.pth").write_bytes(b"not the weights")
     with pytest.raises(UserError, match="checksum"):
         make_content_loss("paper")
+
+
+class Attack:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.mark.parametrize("name", ["offline", "paper"])
+def test_nothing_in_a_weights_file_is_run(monkeypatch, tmp_path, name):
+    for file in ("mobilenet_v2-b0353104.pth", "vgg19_caffe.pth"):
+        torch.save({"weight": Attack(tmp_path / "made")}, tmp_path / file)
+    monkeypatch.setenv("TALKINGHEAD_WEIGHTS", str(tmp_path))
+    monkeypatch.setitem(downloads.WEIGHT_FILES, "vgg19_caffe.pth", ("https://nowhere.invalid", None))
+    with pytest.raises(pickle.UnpicklingError):
+        make_content_loss(name)
+    assert not (tmp_path / "made").exists()
 
 
 def test_unknown_loss_is_refused_by_name():
