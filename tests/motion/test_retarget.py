@@ -188,10 +188,31 @@ def test_relative_turns_come_on_top_of_the_photos():
     assert not np.allclose(moved[1], posed(("x", 15), ("y", 20), size=0.24, at=(0.45, 0.52)), atol=0.012)
 
 
+def test_relative_expressions_come_on_top_of_the_photos():
+    """The driver lifts the brows and drops the chin from one frame to the next: so does the photo."""
+    photo = posed()
+    photo[6:11, 0] += 0.01
+    lifted = posed()
+    lifted[17:27, 1] -= 0.015
+    lifted[6:11, 1] += 0.015
+    moved = retarget(np.stack([posed(), lifted]), photo[None], mode="relative", reference=0)[1] - photo
+    still = [*range(28, 36), 36, 39, 42, 45]
+    assert (moved[17:27] - moved[still].mean(0)).mean(0) == pytest.approx((0, -0.015), abs=0.004)
+    assert (moved[6:11] - moved[still].mean(0)).mean(0) == pytest.approx((0, 0.015), abs=0.004)
+
+
 def test_relative_size_follows_how_the_driver_comes_nearer():
     driving = np.stack([posed(size=0.2), posed(size=0.25)])
     moved = retarget(driving, posed(size=0.3)[None], mode="relative", reference=0)
     assert np.allclose(moved[1], posed(size=0.375), atol=3e-3)
+
+
+def test_relative_movement_starts_at_the_photo_most_like_the_reference():
+    poses = [Pose(yaw=0.3), Pose(yaw=-0.3), Pose(mouth_open=0.9), Pose(pitch=0.2), Pose(pitch=-0.2), Pose(roll=0.3)]
+    driving, source = seen(BEN, poses), seen(ANNA, poses)
+    for frame in range(6):
+        moved = retarget(driving, source, mode="relative", reference=frame)
+        assert distance(moved[[frame]], source[[frame]]) < 0.02
 
 
 def test_a_reference_may_be_counted_from_the_end():

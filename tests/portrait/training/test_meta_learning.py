@@ -230,10 +230,10 @@ def test_rates_are_those_asked_for_times_the_decay_and_the_roll_backs(batch):
 
 
 def test_the_numbers_are_the_papers():
-    module = MetaLearning(portrait=TINY, perceptual="offline", num_videos=1)
-    assert (module.generator_lr, module.discriminator_lr, module.discriminator_steps) == (5e-5, 2e-4, 2)
-    assert module.columns_lr == module.discriminator_lr
-    assert (module.ema, module.clip, module.warm_up, module._decay()) == (0.999, 10.0, 0, 1.0)
+    config = MetaLearningConfig()
+    assert (config.generator_lr, config.discriminator_lr, config.discriminator_steps) == (5e-5, 2e-4, 2)
+    assert (config.ema, config.clip, config.warm_up, config.decay_to) == (0.999, 10.0, 0, 0)
+    assert Bench().columns_lr == 2e-4  # the discriminator's
 
 
 def test_no_step_is_larger_than_a_clipped_gradient_makes_it(batch):

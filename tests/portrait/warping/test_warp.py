@@ -112,12 +112,17 @@ def test_hair_moves_with_the_head_and_the_corner_stays(face):
     assert (0.0, 0.0) in {tuple(p) for p in target_points}
 
 
+def control_points(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points in the photo and in the target that a warp is hung on."""
+    return warp.Warp(np.zeros((8, 8, 3), np.uint8), source).control_points(target)
+
+
 def test_part_of_a_warp_is_that_part_of_the_whole(photo, face):
     target, box = face + np.float32([0.04, 0.02]), (slice(10, 50), slice(20, 90))
     for sharp in (False, True):
-        whole = warp.warp_photo(photo, face, target, sharp=sharp)
-        assert np.array_equal(warp.warp_photo(photo, face, target, sharp=sharp, box=box), whole[box])
-    assert not np.array_equal(whole, warp.warp_photo(photo, face, target))
+        ready = warp.Warp(photo, face, denoise=False, sharp=sharp)
+        assert np.array_equal(ready.to(target, box=box), ready.to(target)[box])
+    assert not np.array_equal(ready.to(target), warp.Warp(photo, face, denoise=False, sharp=False).to(target))
 
 
 def test_the_hair_lies_on_an_arc_above_the_brows(face):
@@ -132,25 +137,25 @@ def test_the_hair_lies_on_an_arc_above_the_brows(face):
 
 
 def test_hair_follows_brows_nose_and_corners_of_the_eyes_alone(face):
-    _, still = warp.control_points(face, face)
+    _, still = control_points(face, face)
     pulling = []
     for point in range(68):
         target = face.copy()
         target[point, 0] += 0.002
-        _, moved = warp.control_points(face, target)
-        if np.abs(moved[68:] - still[68:]).max() > 1e-7:
+        _, pulled = control_points(face, target)
+        if np.abs(pulled[68:] - still[68:]).max() > 1e-7:
             pulling.append(point)
     assert pulling == [*range(17, 36), 36, 39, 42, 45]
 
 
 def test_similarity_finds_turn_scale_and_shift(face):
     spin = 1.3 * np.array([[0.8, -0.6], [0.6, 0.8]])
-    moved = face @ spin.T + [0.2, -0.1]
-    assert warp.similarity(face, moved, np.array([[0.0, 0], [1, 0]])) == pytest.approx(
+    turned = face @ spin.T + [0.2, -0.1]
+    assert similarity(face, turned, np.array([[0.0, 0], [1, 0]])) == pytest.approx(
         np.array([[0.2, -0.1], [0.2 + 1.3 * 0.8, -0.1 + 1.3 * 0.6]]), abs=1e-6
     )
     in_one_place = np.full((3, 2), 0.5)
-    assert warp.similarity(in_one_place, in_one_place + [0.1, 0], np.array([[0.2, 0.3]])) == pytest.approx(
+    assert similarity(in_one_place, in_one_place + [0.1, 0], np.array([[0.2, 0.3]])) == pytest.approx(
         np.array([[0.3, 0.3]])
     )
 
@@ -161,7 +166,7 @@ def test_the_edge_is_held_by_points_a_sixth_apart_that_are_not_beside_the_face(f
     assert edge == {(x, y) for x in sixths for y in sixths if x in (0, 1) or y in (0, 1)}
     low = face + np.float32([0, 0.19])  # the chin 0.01 above the edge
     for source, target in ((low, face), (face, low)):
-        for points in warp.control_points(source, target):
+        for points in control_points(source, target):
             held = {tuple(point) for point in points[68:].round(6).tolist()} & edge
             assert held == edge - {(0.5, 1.0)}
 
@@ -170,7 +175,7 @@ def test_the_edge_is_held_by_points_a_sixth_apart_that_are_not_beside_the_face(f
 def test_hair_beyond_the_crop_holds_nothing(face, shift):
     away = face + np.float32(shift)
     for source, target in ((face, away), (away, face), (away, away)):
-        pairs = warp.control_points(source, target)
+        pairs = control_points(source, target)
         assert len(pairs[0]) == len(pairs[1])
         for points in pairs:
             assert ((points[68:-4] >= 0) & (points[68:-4] <= 1)).all()
@@ -182,6 +187,6 @@ def test_nothing_tears_where_a_face_covers_a_corner_of_the_crop(face, corner):
     target = source + np.float32([0.03, -0.02])
     ramp = np.linspace(0, 255, 96).astype(np.uint8)
     for photo in (ramp[None, :], ramp[:, None]):
-        moved = warp.warp_photo(np.repeat(np.broadcast_to(photo, (96, 96))[..., None], 3, 2), source, target)
-        steps = [np.abs(np.diff(moved[..., 0].astype(int), axis=axis)).max() for axis in (0, 1)]
+        shown = moved(np.repeat(np.broadcast_to(photo, (96, 96))[..., None], 3, 2), source, target)
+        steps = [np.abs(np.diff(shown[..., 0].astype(int), axis=axis)).max() for axis in (0, 1)]
         assert max(steps) < 20
