@@ -107,7 +107,7 @@ def test_rates_fall_along_a_cosine_to_a_part_of_themselves():
     batches = batches_for(head, photos, config, steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit(module, batches, accelerator="cpu", precision="32-true", callbacks=(rates,))
+        fit(module, batches, hardware=CPU, callbacks=(rates,))
     factors = [1, 0.2 + 0.8 * (0.5 + 0.5 * np.sqrt(0.5)), 0.6]
     wanted = np.outer(factors, [1e-3, 2e-3, 4e-3])
     assert np.array(rates.seen) == pytest.approx(wanted, rel=1e-6)
@@ -120,7 +120,7 @@ def test_no_step_is_larger_than_a_clipped_gradient_makes_it(head):
         config = FineTuningConfig(clip=clip, pull=0.0, loss_weights=JUDGED)
         module = FineTuning(head, mean_embedding(head, photos), config)
         start = [value.clone() for value in (*module.generator.parameters(), *module.discriminator.parameters())]
-        fit(module, batches_for(head, photos, config, steps=1), accelerator="cpu", precision="32-true")
+        fit(module, batches_for(head, photos, config, steps=1), hardware=CPU)
         now = (*module.generator.parameters(), *module.discriminator.parameters())
         moved.append(max(float((a - b).abs().max().detach()) for a, b in zip(now, start, strict=True)))
     assert moved[0] < 1e-6 < 1e-5 < moved[1]
@@ -141,7 +141,7 @@ def test_the_discriminator_is_frozen_in_the_generators_step_and_steps_as_often_a
     module.discriminator.register_forward_pre_hook(
         lambda network, _: learns.append(network.bias_and_w0.weight.requires_grad)
     )
-    fit(module, batches_for(head, photos, config, steps=1), accelerator="cpu", precision="32-true")
+    fit(module, batches_for(head, photos, config, steps=1), hardware=CPU)
     assert learns == [False, False] + [True] * count
 
 
