@@ -77,7 +77,10 @@ def test_l1_is_a_fraction_of_the_range():
 def test_feature_distance_ignores_the_strength_of_features_but_not_their_direction():
     features = [torch.rand(2, 4, 5, 5), torch.rand(2, 8, 3, 3)]
     assert metrics.feature_distance(features, [3 * one for one in features]).max() < 1e-6
-    assert metrics.feature_distance(features, [-one for one in features]).min() > 0.5
+    assert metrics.feature_distance(features, [-one for one in features]) == pytest.approx(4, abs=1e-5)
+    east, north = torch.zeros(1, 4, 5, 5), torch.zeros(1, 4, 5, 5)
+    east[:, 0], north[:, 1] = 2.0, 3.0
+    assert metrics.feature_distance([east, east], [north, east]) == pytest.approx(1)  # 2 in one layer, 0 in the other
 
 
 def test_frechet_distance_of_shifted_sets_is_the_squared_shift():
