@@ -331,9 +331,10 @@ def test_a_value_that_is_not_finite_rolls_back_and_lowers_the_rate(batch):
 def test_training_that_keeps_diverging_ends_with_an_error(batch):
     module = Bench()
     broken = {**batch, "target_frame": torch.full_like(batch["target_frame"], float("nan"))}
-    with pytest.raises(RuntimeError, match="diverged at step"):
+    with pytest.raises(RuntimeError, match="diverged at step 10 .* 11 times"):
         for _ in range(20):
             module.training_step(broken)
+    assert float(module.rate_scale) == 0.5**10
 
 
 def test_one_episode_can_be_learnt(batch):
