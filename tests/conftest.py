@@ -24,3 +24,9 @@ def cases() -> Path:
     if not folder.is_dir():
         pytest.skip("the inputs that once failed (../shared/cases) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def old_files() -> Path:
+    """Files that an older version wrote; its README says how."""
+    return Path(__file__).parent / "files" / "old"

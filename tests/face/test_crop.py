@@ -93,6 +93,36 @@ def test_the_window_follows_a_head_that_travels_without_zoom_or_jerk():
     assert inside.max() < 1
 
 
+def test_a_head_stands_still_within_a_tenth_of_the_window():
+    """One frame of five is elsewhere: 18 of 200 pixels away, the camera stands as for the rest; 24 away, it goes."""
+
+    def centres(away):
+        return stable_windows(np.stack([face_at(200 + away * (i == 2), 150) for i in range(5)]), smoothing=0.5)[:, 0]
+
+    assert centres(18) == pytest.approx(200, abs=1e-3)
+    assert centres(24)[2] > 210
+
+
+def test_landmarks_in_one_place_have_a_window_of_a_pixel():
+    assert stable_windows(np.full((1, 68, 2), 7.0, np.float32)).tolist() == [[7, 7, 1]]
+
+
+@pytest.mark.parametrize(
+    ("face", "window"),
+    [
+        ((520, 200, 100), (499.5, 188, 200)),  # moved to the right edge
+        ((80, 320, 100), (99.5, 299.5, 200)),  # to the left and the lower one
+        ((560, 100, 100), (530, 99.5, 200)),  # by 0.15 of 200 at most
+        ((300, 200, 210), (300, 199.5, 400)),  # shrunk from 420 to the height of the picture
+        ((300, 230, 300), (300, 199.5, 480)),  # from 600 to 480 at most, and in the middle
+    ],
+)
+def test_windows_of_a_picture_of_600_by_400(face, window):
+    x, y, height = face
+    found = stable_windows(face_at(x, y, height)[None], frame_size=(400, 600))[0]
+    assert found == pytest.approx(window, abs=0.01)
+
+
 def test_near_the_border_the_window_moves_and_shrinks_a_little():
     def edges(windows):
         return windows[:, :2] - windows[:, 2:] / 2 + 0.5, windows[:, :2] + windows[:, 2:] / 2 + 0.5

@@ -1,6 +1,7 @@
 """Videos read as a player shows them, whatever their making, and written with exact rate and sound."""
 
 import os
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -129,9 +130,27 @@ def test_damage_in_the_middle_is_passed_over(tmp_path):
 
 
 def test_reading_holds_one_frame_at_a_time(tmp_path):
-    frames = read_frames(write(tmp_path / "a.mp4", greys(30)))
+    path = write(tmp_path / "a.mp4", greys(30, 320, 240))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read_frames(path)) == 30
+        assert tracemalloc.get_traced_memory()[1] < 4 * 320 * 240 * 3
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which files are open")
+def test_a_reader_that_stops_early_leaves_nothing_open(tmp_path):
+    path = write(tmp_path / "a.mp4", greys(30))
+
+    def is_open():
+        return path.resolve() in [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+
+    frames = read_frames(path)
     next(frames)
-    frames.close()  # a reader that stops early leaves nothing open
+    assert is_open()
+    frames.close()
+    assert not is_open()
 
 
 def write_sound(path: Path, seconds: float = 1.0) -> Path:

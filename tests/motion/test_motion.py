@@ -55,6 +55,18 @@ def test_a_motion_reads_back_as_it_was_written(tmp_path: Path, full: bool):
         assert getattr(motion, name) == getattr(loaded, name)
 
 
+def test_a_motion_of_an_older_version_moves_the_same(old_files: Path):
+    motion = Motion.load(old_files / "drawn.motion.safetensors")
+    assert (motion.fps, len(motion), motion.confidence.tolist()) == (Fraction(30000, 1001), 6, [1, 1, 0.5, 0, 1, 1])
+    assert motion.landmarks[2, 30] == pytest.approx((0.48659, 0.50581), abs=1e-5)
+    assert motion.pose[5] == pytest.approx((0.26471, 0.28235, 0.3), abs=1e-5)
+    assert motion.blendshape_names == ("jawOpen", "mouthSmileLeft")
+    assert motion.blendshapes[5] == pytest.approx((0.90909, 1), abs=1e-5)
+    assert motion.vertices.sum() == pytest.approx(25.56)
+    assert motion.topology.tolist() == [[0, 1, 2], [0, 1, 3]]
+    assert motion.windows[0].tolist() == [63.5, 60, 128]
+
+
 @given(st.fractions(1, 1000), st.integers(1, 9))
 def test_any_rate_and_length_survive_exactly(tmp_path_factory: pytest.TempPathFactory, fps: Fraction, frames: int):
     path = tmp_path_factory.mktemp("motion") / "a.motion.safetensors"

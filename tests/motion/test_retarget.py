@@ -91,6 +91,20 @@ def test_lips_stay_as_thick_when_they_close_further_than_at_the_start():
     assert below[0][2] > 0.7 * below[1][0]
 
 
+@pytest.mark.parametrize(
+    ("inner", "shares"),
+    [((61, 67), [0.5, 1, 0, 0, 0]), ((62, 66), [0, 0, 1, 0, 0]), ((63, 65), [0, 0, 0, 1, 0.5])],
+)
+def test_outer_lips_go_with_the_inner_ones_beside_them(inner, shares):
+    """The driver's lips close where the photo's are closed already; the outer ones make room."""
+    photo, gap = posed(), 0.02
+    open_ = photo.copy()
+    open_[inner, 1] += np.array([-gap / 2, gap / 2])
+    moved = retarget(np.stack([open_, photo]), photo[None], mode="relative", reference=0)[1] - photo
+    assert moved[49:54, 1] == pytest.approx(-gap / 2 * np.array(shares), abs=0.1 * gap)
+    assert moved[[59, 58, 57, 56, 55], 1] == pytest.approx(gap / 2 * np.array(shares), abs=0.1 * gap)
+
+
 @pytest.mark.parametrize("mode", ["absolute", "relative"])
 def test_closed_eyes_stay_closed(mode):
     driving = seen(BEN, random_motion(30, seed=8))
@@ -137,6 +151,148 @@ def test_relative_movement_in_the_plane_adds_what_the_driver_adds():
         driving, source, RetargetConfig("relative", keep_proportions=False, adapt_scale=False, reference=3)
     )
     assert np.allclose(moved, source[0] + driving - driving[3], atol=1e-6)
+
+
+@pytest.mark.parametrize("keep_proportions", [True, False])
+def test_relative_movement_is_as_large_in_the_crop_as_the_person_is(keep_proportions):
+    """A driver half as large in the crop moves the person as far; half as far, if the size is not adapted."""
+    source, shift = seen(ANNA, PHOTOS[:1]), np.float32([0.1, 0.06])
+    driving = seen(BEN, [Pose()]) + shift * np.float32([0, 1, 2])[:, None, None]
+
+    def moves(frames, **options):
+        moved = retarget(frames, source, mode="relative", keep_proportions=keep_proportions, reference=0, **options)
+        return moved[1:] - moved[:1]
+
+    ratio = np.linalg.norm(np.ptp(source, axis=1)) / np.linalg.norm(np.ptp(driving[:1], axis=1))
+    assert np.allclose(moves(0.5 * driving + 0.2), moves(driving), atol=1e-4)
+    assert moves(driving)[1].mean(0) == pytest.approx(2 * ratio * shift, rel=0.1)
+    assert np.allclose(moves(driving, adapt_scale=False)[0], shift, atol=1e-4)
+    assert np.allclose(moves(0.5 * driving, adapt_scale=False)[0], shift / 2, atol=1e-4)
+
+
+def posed(*degrees: tuple[str, float], size: float = 0.3, at: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+    """The average face, turned about its axes one after the other."""
+    turn = Rotation.identity()
+    for axis, angle in degrees:
+        turn = Rotation.from_euler(axis, angle, degrees=True) * turn
+    return (turn.apply(face_model().mean)[:, :2] * size + at).astype(np.float32)
+
+
+def test_relative_turns_come_on_top_of_the_photos():
+    """The driver nods; the photo looks aside and stays so, nodding as the driver does, not about its own axis."""
+    driving = np.stack([posed(("x", 5)), posed(("x", 20))])
+    photo = posed(("y", 20), size=0.24, at=(0.45, 0.52))
+    moved = retarget(driving, photo[None], mode="relative", reference=0)
+    assert np.allclose(moved[0], photo, atol=2e-3)
+    assert np.allclose(moved[1], posed(("y", 20), ("x", 15), size=0.24, at=(0.45, 0.52)), atol=0.012)
+    assert not np.allclose(moved[1], posed(("x", 15), ("y", 20), size=0.24, at=(0.45, 0.52)), atol=0.012)
+
+
+def test_relative_expressions_come_on_top_of_the_photos():
+    """The driver lifts the brows and drops the chin from one frame to the next: so does the photo."""
+    photo = posed()
+    photo[6:11, 0] += 0.01
+    lifted = posed()
+    lifted[17:27, 1] -= 0.015
+    lifted[6:11, 1] += 0.015
+    moved = retarget(np.stack([posed(), lifted]), photo[None], mode="relative", reference=0)[1] - photo
+    still = [*range(28, 36), 36, 39, 42, 45]
+    assert (moved[17:27] - moved[still].mean(0)).mean(0) == pytest.approx((0, -0.015), abs=0.004)
+    assert (moved[6:11] - moved[still].mean(0)).mean(0) == pytest.approx((0, 0.015), abs=0.004)
+
+
+def test_relative_size_follows_how_the_driver_comes_nearer():
+    driving = np.stack([posed(size=0.2), posed(size=0.25)])
+    moved = retarget(driving, posed(size=0.3)[None], mode="relative", reference=0)
+    assert np.allclose(moved[1], posed(size=0.375), atol=3e-3)
+
+
+def test_relative_movement_starts_at_the_photo_most_like_the_reference():
+    poses = [Pose(yaw=0.3), Pose(yaw=-0.3), Pose(mouth_open=0.9), Pose(pitch=0.2), Pose(pitch=-0.2), Pose(roll=0.3)]
+    driving, source = seen(BEN, poses), seen(ANNA, poses)
+    for frame in range(6):
+        moved = retarget(driving, source, mode="relative", reference=frame)
+        assert distance(moved[[frame]], source[[frame]]) < 0.02
+
+
+def test_a_reference_may_be_counted_from_the_end():
+    driving, source = seen(BEN, random_motion(12, seed=10)[::3]), seen(ANNA, PHOTOS)
+    last, same = (retarget(driving, source, mode="relative", reference=at) for at in (-1, 3))
+    assert np.array_equal(last, same)
+
+
+def test_the_face_stays_in_the_middle_of_where_the_drivers_is():
+    driving, source = (
+        seen(BEN, [Pose(), Pose(shift=(0.2, -0.1)), Pose(shift=(-0.2, 0.1), scale=1.3)]),
+        seen(ANNA, PHOTOS),
+    )
+    for keep_proportions in (True, False):
+        moved = retarget(driving, source, keep_proportions=keep_proportions)
+        middles = [(points.min(1) + points.max(1)) / 2 for points in (moved, driving)]
+        assert np.abs(middles[0] - middles[1]).max() < 0.02
+
+
+def stretched(points: list[int], axis: int, factor: float) -> np.ndarray:
+    """The average face with some points farther from their middle."""
+    face = face_model().mean.copy()
+    middle = face[points, axis].mean()
+    face[points, axis] = middle + factor * (face[points, axis] - middle)
+    return face
+
+
+MOUTH = [*scheme.OUTER_LIPS, *scheme.INNER_LIPS]
+
+
+@pytest.mark.parametrize(("factor", "size"), [(1.2, 1.2), (0.8, 0.8), (3.0, 1.4), (0.3, 0.7)])
+def test_a_wider_mouth_moves_more_and_the_chin_with_it(factor, size):
+    average, wide = face_model().mean, stretched(MOUTH, 0, factor)
+    sizes = local_sizes(average, wide)
+    width = np.linalg.norm(wide[48] - wide[54]) / np.linalg.norm(average[48] - average[54])
+    assert np.clip(width, 0.7, 1.4) == pytest.approx(size, abs=0.02)
+    assert np.allclose(sizes[MOUTH], np.clip(width, 0.7, 1.4))
+    jaw = 1 + (np.clip(width, 0.7, 1.4) - 1) * np.array([0, 0, 0, 1 / 3, 2 / 3, *[1] * 7, 2 / 3, 1 / 3, 0, 0, 0])
+    assert np.allclose(sizes[:17], jaw[:, None])
+    assert np.allclose(sizes[17:48], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("eye", [scheme.RIGHT_EYE, scheme.LEFT_EYE])
+def test_eyes_move_as_wide_and_as_high_as_they_are_and_brows_as_they_stand_above(eye):
+    average = face_model().mean
+    brow, other = (scheme.RIGHT_BROW, scheme.LEFT_EYE) if eye[0] == 36 else (scheme.LEFT_BROW, scheme.RIGHT_EYE)
+    wide = local_sizes(average, stretched(eye, 0, 1.25))
+    assert wide[eye][:, 0] == pytest.approx(1.25, abs=0.03)
+    assert wide[brow][:, 0] == pytest.approx(1.25, abs=0.03)
+    assert np.allclose(wide[eye][:, 2], 1)
+    high = local_sizes(average, stretched(eye, 1, 1.3))
+    assert high[eye][:, 1] == pytest.approx(1.3, abs=0.03)
+    lifted = average.copy()
+    lifted[brow, 1] -= 0.2 * (average[eye, 1].mean() - average[brow, 1].mean())
+    assert np.allclose(local_sizes(average, lifted)[brow][:, 1], 1.2)
+    for sizes in (wide, high, local_sizes(average, lifted)):
+        assert np.allclose(sizes[[*other, *MOUTH, *range(17)]], 1)
+
+
+@pytest.mark.parametrize(("closed", "open_"), [(0, 1.0), (6, 1.0), (8, 0.5)])
+def test_eyes_are_open_as_they_are_in_three_frames_of_ten(closed, open_):
+    face = posed()
+    shut = face.copy()
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        shut[[upper, lower]] = shut[[upper, lower]].mean(0)
+    frames = np.stack([shut] * closed + [face] * (10 - closed))
+    found = study(frames).face
+    lids = np.linalg.norm(found[[37, 38, 43, 44]] - found[[41, 40, 47, 46]], axis=1)
+    true = np.linalg.norm(face_model().mean[[37, 38, 43, 44]] - face_model().mean[[41, 40, 47, 46]], axis=1)
+    if open_ == 1:
+        assert lids == pytest.approx(true, rel=0.15)
+    else:
+        assert (lids < 0.75 * true).all()
+
+
+def test_inner_lips_rest_closed():
+    talking = posed()
+    talking[65:68, 1] += 0.03
+    found = study(talking[None]).face
+    assert np.allclose(found[[61, 62, 63]], found[[67, 66, 65]])
 
 
 def test_the_best_reference_looks_alike_in_pose_and_expression():

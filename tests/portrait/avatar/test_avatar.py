@@ -105,6 +105,19 @@ def test_the_file_gives_back_the_same_person(saved):
     assert again.provenance == {"consent": "she said yes"}
 
 
+@pytest.mark.parametrize(
+    ("name", "colours"),
+    [("avatar", (163.1, 131.0, 166.6)), ("over-photo-avatar", (146.8, 125.7, 148.2))],
+)
+def test_an_avatar_of_an_older_version_shows_the_same_person(old_files, name, colours):
+    avatar = Avatar.load(old_files / f"{name}.safetensors")
+    frames = frames_of(avatar, avatar.source_landmarks, dtype=FULL)
+    assert frames.shape == (2, 32, 32, 3)
+    assert frames[0].mean((0, 1)) == pytest.approx(colours, abs=0.5)
+    assert avatar.source_landmarks[1, 30] == pytest.approx((0.44765, 0.52436), abs=1e-5)
+    assert avatar.provenance == {"consent": "drawn"}
+
+
 def test_the_file_holds_the_person_alone_in_half_precision(saved):
     with safe_open(saved[1], framework="pt") as file:
         names = set(file.keys())

@@ -50,6 +50,19 @@ def test_retargeting_smooths_and_then_retargets(avatar, driven):
     assert np.array_equal(retarget_motion(driven, avatar.source_landmarks, config), wanted)
 
 
+def test_by_default_lost_frames_are_held_all_are_smoothed_and_the_face_stays_the_persons(avatar, driven):
+    lost = replace(driven, confidence=(np.arange(20) % 7 > 1).astype(np.float32))
+    for missing in ("hold", "fade"):
+        filled = fill_gaps(driven.landmarks, lost.seen, fps=float(driven.fps), how=missing)
+        smooth = one_euro(filled, float(driven.fps), strength=1.0)
+        wanted = retarget(
+            smooth, avatar.source_landmarks, mode="absolute", adapt_scale=True, keep_proportions=True,
+            confidence=lost.confidence,
+        )  # fmt: skip
+        config = ReenactmentConfig() if missing == "hold" else ReenactmentConfig(missing=missing)
+        assert np.array_equal(retarget_motion(lost, avatar.source_landmarks, config), wanted)
+
+
 def test_retargeting_holds_few_copies_of_a_long_motion(avatar):
     def peak(frames: int) -> int:
         seen = (np.arange(frames) % 50 > 0).astype(np.float32)
@@ -145,8 +158,13 @@ def test_a_driver_that_is_never_seen_is_refused(avatar, driven):
 
 
 def test_a_reference_outside_the_motion_is_refused(avatar, driven):
-    with pytest.raises(UserError, match="--reference is 20"):
-        retarget_motion(driven, avatar.source_landmarks, ReenactmentConfig(motion="relative", reference=20))
+    for outside in (-1, 20):
+        with pytest.raises(UserError, match=f"--reference is {outside}; .* has the frames 0 to 19"):
+            retarget_motion(driven, avatar.source_landmarks, ReenactmentConfig(motion="relative", reference=outside))
+    for inside in (0, 19):
+        config = ReenactmentConfig(motion="relative", reference=inside, smooth=0)
+        start = retarget_motion(driven, avatar.source_landmarks, config)[inside]
+        assert np.abs(avatar.source_landmarks - start).max((1, 2)).min() < 0.02  # as one of the photos
 
 
 def test_an_existing_clip_is_kept_unless_told_otherwise(avatar, driven, tmp_path):
@@ -213,6 +231,7 @@ def test_a_driver_who_turns_too_far_is_limited(tmp_path):
     animation = frontal.animate(turned, plain)
     held = animation.landmarks
     assert animation.background == 0
+    assert np.array_equal(held, frontal.animate(turned, replace(plain, turn_limit=30.0)).landmarks)
     assert np.array_equal(held[:2], free[:2])
     assert np.abs(held[2] - free[2]).max() > 0.03
     reenact(frontal, turned, Clip(tmp_path / "held.mp4"), config=plain)

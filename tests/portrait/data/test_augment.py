@@ -43,6 +43,21 @@ def test_landmarks_move_with_the_picture(seed):
     assert np.abs(moved - landmarks).max() * SIZE > 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_landmarks_follow_a_warp_that_one_step_does_not_undo(seed):
+    """The picture says by its colours where each pixel comes from; one step alone is two pixels beside it."""
+    strong = AugmentConfig(mirror=0, shape=1.0, warp=0.04, colour=0.0)
+    landmarks = spread_landmarks()
+    change = EpisodeAugmentation(strong, SIZE, np.random.default_rng(seed))
+    across, down = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+    map_of_origins = np.stack([across, down, 0 * across], -1).astype(np.uint8)
+    moved = change.landmarks(landmarks[None])[0] * SIZE - 0.5
+    found = cv2.remap(change.frames(map_of_origins[None])[0], moved[:, None], None, cv2.INTER_LINEAR)[:, 0, :2]
+    inside = ((moved > 2) & (moved < SIZE - 3)).all(1)
+    assert inside.sum() > 50
+    assert np.abs(found - (landmarks * SIZE - 0.5))[inside].max() < 1.1
+
+
 def test_every_frame_of_an_episode_gets_the_same_change():
     rng = np.random.default_rng(0)
     change = EpisodeAugmentation(AugmentConfig(shape=1.0, colour=0.3), SIZE, rng)

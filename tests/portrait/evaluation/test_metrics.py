@@ -56,6 +56,13 @@ def test_ssim_refuses_frames_smaller_than_its_window():
         metrics.ssim(tiny, tiny)
 
 
+def test_ssim_of_frames_as_small_as_its_window_is_one_window():
+    bright, dark = torch.full((1, 3, 11, 11), 0.5), torch.full((1, 3, 11, 11), 0.25)
+    c1 = 0.02**2
+    wanted = (2 * 0.5 * 0.25 + c1) / (0.5**2 + 0.25**2 + c1)  # flat frames differ in luminance alone
+    assert float(metrics.ssim(bright, dark)[0]) == pytest.approx(wanted, abs=1e-4)
+
+
 def test_psnr_agrees_with_scikit_image(frames):
     result, truth = frames
     theirs = peak_signal_noise_ratio(truth[0].numpy(), result[0].numpy(), data_range=2.0)
@@ -70,7 +77,10 @@ def test_l1_is_a_fraction_of_the_range():
 def test_feature_distance_ignores_the_strength_of_features_but_not_their_direction():
     features = [torch.rand(2, 4, 5, 5), torch.rand(2, 8, 3, 3)]
     assert metrics.feature_distance(features, [3 * one for one in features]).max() < 1e-6
-    assert metrics.feature_distance(features, [-one for one in features]).min() > 0.5
+    assert metrics.feature_distance(features, [-one for one in features]) == pytest.approx(4, abs=1e-5)
+    east, north = torch.zeros(1, 4, 5, 5), torch.zeros(1, 4, 5, 5)
+    east[:, 0], north[:, 1] = 2.0, 3.0
+    assert metrics.feature_distance([east, east], [north, east]) == pytest.approx(1)  # 2 in one layer, 0 in the other
 
 
 def test_frechet_distance_of_shifted_sets_is_the_squared_shift():
@@ -107,6 +117,20 @@ def test_movement_correlation_sees_movement_and_not_the_resting_state():
     assert metrics.movement_correlation(driving, [-np.sin(t), -np.cos(t)]) == pytest.approx(-1)
 
 
+def test_two_frames_are_a_movement_and_one_is_none():
+    assert metrics.movement_correlation([np.array([0.0, 1])], [np.array([3.0, 5])]) == pytest.approx(1)
+    assert np.isnan(metrics.movement_correlation([np.array([0.0])], [np.array([3.0])]))
+
+
+def test_as_many_results_as_truths_are_asked_for():
+    clip = np.arange(3.0)
+    with pytest.raises(ValueError, match="zip"):
+        metrics.movement_correlation([clip], [clip, clip])
+    maps = torch.rand(1, 2, 3, 3)
+    with pytest.raises(ValueError, match="zip"):
+        metrics.feature_distance([maps], [maps, maps])
+
+
 def test_movement_correlation_leaves_missing_frames_out_and_is_unknown_where_nothing_moves():
     t = np.linspace(0, 6, 40)
     broken = np.sin(t)
@@ -122,6 +146,13 @@ def test_acceleration_is_zero_for_even_movement_and_grows_with_shake(landmarks):
     assert metrics.acceleration(even) == pytest.approx(0, abs=1e-5)
     shake = np.random.default_rng(1).normal(0, 0.01, still.shape).astype(np.float32)
     assert metrics.acceleration(still + 2 * shake) == pytest.approx(2 * metrics.acceleration(still + shake), rel=0.2)
+
+
+def test_acceleration_is_the_second_difference_over_the_distance_between_the_eyes(landmarks):
+    moving = np.repeat(landmarks[:1], 5, 0)
+    moving[:, 36], moving[:, 45] = (0.3, 0.5), (0.7, 0.5)
+    moving += (0.01 * np.arange(5, dtype=np.float32) ** 2)[:, None, None] * np.float32([0.6, 0.8])
+    assert metrics.acceleration(moving) == pytest.approx(0.02 / 0.4, rel=1e-3)
 
 
 def test_acceleration_skips_missing_frames(landmarks):

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.networks import head as module
+from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.networks.head import (
     FewShotHead,
@@ -51,6 +52,25 @@ def test_head_reads_back_what_was_written(head, tmp_path):
     assert loaded.config == TINY
     for ours, theirs in zip(outputs(loaded), outputs(folded(head)), strict=True):
         assert torch.allclose(ours, theirs, rtol=2e-2, atol=2e-2)  # half precision
+
+
+@pytest.mark.parametrize(
+    ("name", "over_photo", "frame", "realism"),
+    [("head", False, (0.18650, 0.43427), -0.38406), ("over-photo-head", True, (0.16995, 0.34213), -0.08952)],
+)
+def test_a_head_of_an_older_version_says_the_same(old_files, name, over_photo, frame, realism):
+    head, provenance = FewShotHead.load(old_files / f"{name}.safetensors")
+    picture = torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+    with torch.no_grad():
+        embedding, _ = head.embedder.average(picture[None], picture[None].flip(-1))
+        made = generate(
+            head.generator, picture, head.generator.project(embedding), picture.flip(-2) if over_photo else None
+        )
+        score, _ = head.discriminator(made, picture, None)
+    assert embedding[0, :3] == pytest.approx((0.37749, 0.97601, 0.02413), abs=1e-3)
+    assert (made.mean(), made.std()) == pytest.approx(frame, abs=1e-3)
+    assert score == pytest.approx(realism, abs=1e-3)
+    assert provenance == {"steps": 7, "licence": "none"}
 
 
 def test_widened_head_lays_half_of_the_source_over_what_it_painted_before(head):

@@ -1,9 +1,12 @@
 """Fine-tuning: starts exactly where the head stands, moves all that is the person's, learns, and repeats itself."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from people import PAINTER, TINY, drawn_photos, tiny_head
+from pytorch_lightning import Callback
 
 from talkinghead.errors import UserError
 from talkinghead.portrait.avatar.avatar import feed_forward, mean_embedding
@@ -87,6 +90,61 @@ def test_optimisers_hold_every_parameter_that_is_trained_once(module):
     assert len(held) == len({id(p) for p in held})
 
 
+class Rates(Callback):
+    """Learning rates of generator, psi' and discriminator in each step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, *_):
+        self.seen.append([group["lr"] for optimiser in trainer.optimizers for group in optimiser.param_groups])
+
+
+def test_rates_fall_along_a_cosine_to_a_part_of_themselves():
+    head, photos = tiny_head(), drawn_photos(1)
+    config = FineTuningConfig(generator_lr=1e-3, adain_lr=2e-3, discriminator_lr=4e-3, decay=0.2)
+    module, rates = FineTuning(head, mean_embedding(head, photos), config, steps=4), Rates()
+    batches = batches_for(head, photos, config, steps=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit(module, batches, hardware=CPU, callbacks=(rates,))
+    factors = [1, 0.2 + 0.8 * (0.5 + 0.5 * np.sqrt(0.5)), 0.6]
+    wanted = np.outer(factors, [1e-3, 2e-3, 4e-3])
+    assert np.array(rates.seen) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_no_step_is_larger_than_a_clipped_gradient_makes_it(head):
+    photos = drawn_photos(1)
+    moved = []
+    for clip in (1e-9, 1.0):
+        config = FineTuningConfig(clip=clip, pull=0.0, loss_weights=JUDGED)
+        module = FineTuning(head, mean_embedding(head, photos), config)
+        start = [value.clone() for value in (*module.generator.parameters(), *module.discriminator.parameters())]
+        fit(module, batches_for(head, photos, config, steps=1), hardware=CPU)
+        now = (*module.generator.parameters(), *module.discriminator.parameters())
+        moved.append(max(float((a - b).abs().max().detach()) for a, b in zip(now, start, strict=True)))
+    assert moved[0] < 1e-6 < 1e-5 < moved[1]
+
+
+def test_the_optimisers_have_no_momentum(module):
+    for optimiser in module.configure_optimizers():
+        for group in optimiser.param_groups:
+            assert (group["betas"], group["eps"]) == ((0.0, 0.999), 1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_discriminator_is_frozen_in_the_generators_step_and_steps_as_often_as_asked(head, count):
+    photos = drawn_photos(1)
+    config = FineTuningConfig(discriminator_steps=count, loss_weights=JUDGED)
+    module = FineTuning(head, mean_embedding(head, photos), config)
+    learns = []
+    module.discriminator.register_forward_pre_hook(
+        lambda network, _: learns.append(network.bias_and_w0.weight.requires_grad)
+    )
+    fit(module, batches_for(head, photos, config, steps=1), hardware=CPU)
+    assert learns == [False, False] + [True] * count
+
+
 def test_the_same_seed_gives_the_same_person(head):
     photos = drawn_photos()
     same, again, other = (
@@ -150,9 +208,9 @@ def test_full_pull_keeps_the_meta_learned_weights(head):
 
 
 def test_the_pull_weakens_with_the_photos_and_the_rate(head):
-    def pulled(photos, step):
+    def pulled(photos, step, steps=2):
         config = FineTuningConfig(pull=0.5, decay=0.0, ema=0.0)
-        module = FineTuning(head, mean_embedding(head, drawn_photos()), config, steps=2, photos=photos)
+        module = FineTuning(head, mean_embedding(head, drawn_photos()), config, steps=steps, photos=photos)
         module.step = step
         before = module.adain_params.detach().clone()
         with torch.no_grad():
@@ -161,6 +219,8 @@ def test_the_pull_weakens_with_the_photos_and_the_rate(head):
         return 1 - float((module.adain_params - before).detach().mean())
 
     assert [pulled(1, 0), pulled(2, 0), pulled(1, 1), pulled(1, 2)] == pytest.approx([0.5, 0.25, 0.25, 0.0], abs=1e-4)
+    assert pulled(1, 3) == pytest.approx(0, abs=1e-4)  # past the last step
+    assert pulled(1, 3, steps=0) == pytest.approx(0.5, abs=1e-4)  # a rate that does not fall
 
 
 def test_no_average_keeps_the_last_weights(head):
@@ -170,6 +230,17 @@ def test_no_average_keeps_the_last_weights(head):
         module.adain_params += 1
     module._pull_and_average()
     assert torch.equal(module.averaged_params, module.adain_params)
+
+
+@pytest.mark.parametrize(("step", "followed"), [(0, 9 / 11), (7, 0.5), (10**4, 0.01)])
+def test_the_average_leaves_the_meta_learned_weights_within_a_few_steps(head, step, followed):
+    """Its decay warms up: 2/11 at first, 9/18 at the eighth step, at last the decay that is asked for."""
+    module = FineTuning(head, mean_embedding(head, drawn_photos()), FineTuningConfig(ema=0.99, pull=0.0))
+    module.step, start = step, module.averaged_params.clone()
+    with torch.no_grad():
+        module.adain_params += 1
+    module._pull_and_average()
+    assert (module.averaged_params - start) == pytest.approx(followed, abs=1e-5)
 
 
 def test_held_out_photos_stop_it_and_the_best_weights_stay():

@@ -49,8 +49,8 @@ class Bench(MetaLearning):
     def manual_backward(self, loss):
         loss.backward()
 
-    def log(self, *_, **__):
-        pass
+    def log(self, name, value, **_):
+        self.logged[name] = value
 
     def log_dict(self, values, **_):
         self.logged = values
@@ -121,6 +121,21 @@ def test_generator_feels_the_adversary():
     assert moved(module.head.generator, before)
 
 
+@pytest.mark.parametrize("term", ["train/adversarial", "train/realism_real"])
+def test_both_steps_ask_with_the_column_of_the_video(batch, term):
+    """Realism holds W of the episode's own video, for the generator as for the discriminator."""
+
+    def told(shift):
+        module = Bench(discriminator_steps=1)
+        module.columns.table += torch.tensor(shift)[:, None]
+        module.training_step(batch)
+        return float(module.logged[term])
+
+    assert batch["video_index"].tolist() == [0, 1]
+    assert told([0.0, 0, 5, 5]) == told([0.0, 0, 0, 0])
+    assert abs(told([5.0, 5, 0, 0]) - told([0.0, 0, 0, 0])) > 1
+
+
 def test_embedder_learns_from_every_term(batch):
     terms = ("content", "adversarial", "feature_matching", "match")
     for name in terms:
@@ -182,6 +197,18 @@ def test_average_lags_behind(batch):
     assert not torch.allclose(module.averaged["generator"](picture, params), module.head.generator(picture, params))
 
 
+@pytest.mark.parametrize(("step", "followed"), [(0, 0.9), (8, 0.5), (890, 0.01), (10**5, 0.001)])
+def test_the_average_leaves_its_random_start_within_a_few_steps(step, followed):
+    """Its decay warms up: 1/10 at first, 9/18 at the ninth step, at last the decay that is asked for."""
+    module = Bench(ema=0.999)
+    module.steps_done.fill_(step)
+    with torch.no_grad():
+        module.head.generator.last.bias += 1
+    start = module.averaged["generator"].last.bias.clone()
+    module._average()
+    assert (module.averaged["generator"].last.bias - start) == pytest.approx(followed, abs=1e-5)
+
+
 def test_rates_fall_linearly_to_a_hundredth():
     module = Bench(decay_from=10, decay_to=20)
     rates = []
@@ -189,6 +216,101 @@ def test_rates_fall_linearly_to_a_hundredth():
         module.steps_done.fill_(step)
         rates.append(module._decay())
     assert rates == pytest.approx([1, 1, 0.5, 0.01, 0.01])
+
+
+def test_rates_are_those_asked_for_times_the_decay_and_the_roll_backs(batch):
+    module = Bench(generator_lr=1e-3, discriminator_lr=2e-3, columns_lr=4e-3, decay_to=8, discriminator_steps=1)
+    module.rate_scale.fill_(0.5)
+    module.steps_done.fill_(4)
+    before = module.columns.table.clone()
+    module.training_step(batch)
+    assert [group["lr"] for one in module.optimizers() for group in one.param_groups] == pytest.approx([2.5e-4, 5e-4])
+    assert module.logged["train/rate"] == pytest.approx(2.5e-4)
+    assert float((module.columns.table - before).abs().max()) == pytest.approx(1e-3, rel=0.05)  # Adam's first step
+
+
+def test_the_numbers_are_the_papers():
+    config = MetaLearningConfig()
+    assert (config.generator_lr, config.discriminator_lr, config.discriminator_steps) == (5e-5, 2e-4, 2)
+    assert (config.ema, config.clip, config.warm_up, config.decay_to) == (0.999, 10.0, 0, 0)
+    assert Bench().columns_lr == 2e-4  # the discriminator's
+
+
+def test_no_step_is_larger_than_a_clipped_gradient_makes_it(batch):
+    module = Bench(clip=1e-9)
+    before = weights(module.head)
+    module.training_step(batch)
+    apart = [float((a - b).abs().max().detach()) for a, b in zip(module.head.parameters(), before, strict=True)]
+    assert max(apart) < 1e-6
+    assert module.logged["train/generator_norm"] > 1e-6
+
+
+def test_a_checkpoint_leaves_the_content_networks_out_and_takes_them_back():
+    module = Bench()
+    checkpoint = {"loops": {}, "state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    assert "loops" not in checkpoint
+    assert not any(name.startswith("content.") for name in checkpoint["state_dict"])
+    module.on_load_checkpoint(checkpoint)
+    assert checkpoint["state_dict"].keys() == module.state_dict().keys()
+
+
+def test_a_checkpoint_of_other_videos_gives_all_but_their_columns():
+    module, other = Bench(), Bench()
+    state = {name: value.clone() for name, value in other.state_dict().items()}
+    state["columns.table"] = torch.zeros(9, 16)
+    state["head.generator.last.bias"] += 1
+    module.on_load_checkpoint(checkpoint := {"state_dict": state})
+    assert torch.equal(checkpoint["state_dict"]["columns.table"], module.columns.table)
+    assert torch.equal(checkpoint["state_dict"]["head.generator.last.bias"], other.head.generator.last.bias + 1)
+    same = {"state_dict": {**other.state_dict(), "columns.table": torch.zeros(4, 16)}}
+    module.on_load_checkpoint(same)
+    assert not same["state_dict"]["columns.table"].any()
+
+
+def test_what_ships_is_the_average_and_the_folded_discriminator(batch):
+    module = Bench(generator_lr=1e-2, discriminator_lr=1e-2, ema=0.9)
+    for _ in range(2):
+        module.training_step(batch)
+    shipped, drawn = module.shipped_head(), batch["target_landmark_image"]
+    params = torch.randn(2, module.head.generator.num_adain_params)
+    assert torch.equal(shipped.generator(drawn, params), module.averaged["generator"](drawn, params))
+    module.eval()
+    for head, same in ((shipped, True), (module.head, False)):
+        mean, _ = head.embedder.average(batch["source_frames"], batch["source_landmark_images"])
+        averaged, _ = module.averaged["embedder"].average(batch["source_frames"], batch["source_landmark_images"])
+        assert torch.allclose(mean, averaged, atol=1e-5) == same
+    realism = [
+        network(batch["target_frame"], drawn, None)[0]
+        for network in (shipped.discriminator, folded(module.head.discriminator))
+    ]
+    torch.testing.assert_close(*realism, rtol=1e-2, atol=1e-3)
+
+
+def test_starting_from_a_head_takes_its_weights_for_the_average_too(batch):
+    other = Bench(generator_lr=1e-2)
+    other.training_step(batch)
+    module = Bench()
+    module.start_from(other.shipped_head())
+    assert module.head.training
+    for network in (module.head.generator, module.averaged["generator"]):
+        assert torch.equal(network.last.bias, other.averaged["generator"].last.bias)
+    picture, params = batch["target_landmark_image"], torch.randn(2, module.head.generator.num_adain_params)
+    ours, start, random = (
+        network(picture, params)
+        for network in (module.averaged["generator"], folded(module.head.generator), Bench().averaged["generator"])
+    )
+    assert (ours - start).abs().mean() < 0.1 * (ours - random).abs().mean()
+
+
+def test_the_state_of_two_hundred_steps_ago_is_what_is_returned_to(batch):
+    module = Bench(warm_up=1000)
+    kept = []
+    module._keep_snapshot = lambda: kept.append(module.step)
+    for step in (0, 1, 199, 200, 201, 400):
+        module.steps_done.fill_(step)
+        module.training_step(batch)
+    assert kept == [0, 200, 400]
 
 
 def test_a_value_that_is_not_finite_rolls_back_and_lowers_the_rate(batch):
@@ -209,9 +331,10 @@ def test_a_value_that_is_not_finite_rolls_back_and_lowers_the_rate(batch):
 def test_training_that_keeps_diverging_ends_with_an_error(batch):
     module = Bench()
     broken = {**batch, "target_frame": torch.full_like(batch["target_frame"], float("nan"))}
-    with pytest.raises(RuntimeError, match="diverged at step"):
+    with pytest.raises(RuntimeError, match="diverged at step 10 .* 11 times"):
         for _ in range(20):
             module.training_step(broken)
+    assert float(module.rate_scale) == 0.5**10
 
 
 def test_one_episode_can_be_learnt(batch):

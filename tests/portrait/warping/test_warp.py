@@ -38,7 +38,9 @@ def test_crossed_lids_close_and_leave_the_rest(face, photo):
     crossed = face.copy()
     crossed[[37, 38, 43, 44], 1] += 0.04
     assert (crossed[[41, 40, 47, 46], 1] < crossed[[37, 38, 43, 44], 1]).all()
+    given = crossed.copy()
     closed = warp.uncrossed(crossed)
+    assert np.array_equal(crossed, given)
     assert (closed[[41, 40, 47, 46]] - closed[[37, 38, 43, 44]])[:, 1] == pytest.approx(0.01 * 0.34, abs=1e-4)
     lids = [37, 38, 40, 41, 43, 44, 46, 47]
     assert np.array_equal(np.delete(closed, lids, 0), np.delete(crossed, lids, 0))
@@ -108,3 +110,83 @@ def test_hair_moves_with_the_head_and_the_corner_stays(face):
     assert hair[1] < face[17:27, 1].min()
     assert target_points[68 + 3] - hair == pytest.approx((0.05, 0), abs=1e-6)
     assert (0.0, 0.0) in {tuple(p) for p in target_points}
+
+
+def control_points(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points in the photo and in the target that a warp is hung on."""
+    return warp.Warp(np.zeros((8, 8, 3), np.uint8), source).control_points(target)
+
+
+def test_part_of_a_warp_is_that_part_of_the_whole(photo, face):
+    target, box = face + np.float32([0.04, 0.02]), (slice(10, 50), slice(20, 90))
+    for sharp in (False, True):
+        ready = warp.Warp(photo, face, denoise=False, sharp=sharp)
+        assert np.array_equal(ready.to(target, box=box), ready.to(target)[box])
+    assert not np.array_equal(ready.to(target), warp.Warp(photo, face, denoise=False, sharp=False).to(target))
+
+
+def test_the_hair_lies_on_an_arc_above_the_brows(face):
+    """Round the middle between the ears at (0.5, 0.5), 1.15 of 0.25 wide and of 0.3 high, from 200 to 340 degrees."""
+    arc = warp.head_anchors(face)
+    assert len(arc) == 7
+    assert arc[3] == pytest.approx((0.5, 0.5 - 1.15 * 0.3), abs=1e-6)
+    assert arc[0] == pytest.approx(
+        (0.5 + 1.15 * 0.25 * np.cos(np.radians(200)), 0.5 + 1.15 * 0.3 * np.sin(np.radians(200))), abs=1e-6
+    )
+    assert arc[6] == pytest.approx((1 - arc[0, 0], arc[0, 1]), abs=1e-6)
+
+
+def test_hair_follows_brows_nose_and_corners_of_the_eyes_alone(face):
+    _, still = control_points(face, face)
+    pulling = []
+    for point in range(68):
+        target = face.copy()
+        target[point, 0] += 0.002
+        _, pulled = control_points(face, target)
+        if np.abs(pulled[68:] - still[68:]).max() > 1e-7:
+            pulling.append(point)
+    assert pulling == [*range(17, 36), 36, 39, 42, 45]
+
+
+def test_similarity_finds_turn_scale_and_shift(face):
+    spin = 1.3 * np.array([[0.8, -0.6], [0.6, 0.8]])
+    turned = face @ spin.T + [0.2, -0.1]
+    assert similarity(face, turned, np.array([[0.0, 0], [1, 0]])) == pytest.approx(
+        np.array([[0.2, -0.1], [0.2 + 1.3 * 0.8, -0.1 + 1.3 * 0.6]]), abs=1e-6
+    )
+    in_one_place = np.full((3, 2), 0.5)
+    assert similarity(in_one_place, in_one_place + [0.1, 0], np.array([[0.2, 0.3]])) == pytest.approx(
+        np.array([[0.3, 0.3]])
+    )
+
+
+def test_the_edge_is_held_by_points_a_sixth_apart_that_are_not_beside_the_face(face):
+    edge = {tuple(point) for point in warp.frame_points().round(6).tolist()}
+    sixths = np.linspace(0, 1, 7).round(6).tolist()
+    assert edge == {(x, y) for x in sixths for y in sixths if x in (0, 1) or y in (0, 1)}
+    low = face + np.float32([0, 0.19])  # the chin 0.01 above the edge
+    for source, target in ((low, face), (face, low)):
+        for points in control_points(source, target):
+            held = {tuple(point) for point in points[68:].round(6).tolist()} & edge
+            assert held == edge - {(0.5, 1.0)}
+
+
+@pytest.mark.parametrize("shift", [(0, -0.3), (0, 0.6), (-0.5, 0), (0.5, 0)])
+def test_hair_beyond_the_crop_holds_nothing(face, shift):
+    away = face + np.float32(shift)
+    for source, target in ((face, away), (away, face), (away, away)):
+        pairs = control_points(source, target)
+        assert len(pairs[0]) == len(pairs[1])
+        for points in pairs:
+            assert ((points[68:-4] >= 0) & (points[68:-4] <= 1)).all()
+
+
+@pytest.mark.parametrize("corner", [(-0.4, -0.4), (0.4, -0.4), (-0.4, 0.4), (0.4, 0.4)])
+def test_nothing_tears_where_a_face_covers_a_corner_of_the_crop(face, corner):
+    source = face + np.float32(corner)
+    target = source + np.float32([0.03, -0.02])
+    ramp = np.linspace(0, 255, 96).astype(np.uint8)
+    for photo in (ramp[None, :], ramp[:, None]):
+        shown = moved(np.repeat(np.broadcast_to(photo, (96, 96))[..., None], 3, 2), source, target)
+        steps = [np.abs(np.diff(shown[..., 0].astype(int), axis=axis)).max() for axis in (0, 1)]
+        assert max(steps) < 20

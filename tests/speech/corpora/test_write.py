@@ -59,6 +59,27 @@ def test_what_is_written_is_read_back(tmp_path):
     assert not (tmp_path / "c" / ".parts").exists()
 
 
+def test_a_corpus_of_an_older_version_says_the_same(old_files):
+    corpus = SpeechCorpus.load(old_files / "corpus")
+    assert (corpus.kind, corpus.rig, corpus.speakers) == ("videos", "ICT-FaceKit, reduced", ("anna",))
+    (held_out,) = corpus.of("val")
+    assert (held_out.name, held_out.speaker, held_out.sentence, held_out.emotion) == ("ben0", "ben", "Hello", "calm")
+    assert (held_out.fps, held_out.frames, held_out.seconds) == (THIRTY, 30, 1.0)
+    assert held_out.checks["correlation"] == 0.8965
+    assert np.abs(held_out.audio(RATE)).mean() == pytest.approx(0.06625, abs=1e-4)
+    motion = held_out.motion
+    assert motion.blendshapes[:, motion.blendshape_names.index("jawOpen")].sum() == pytest.approx(7.88438, abs=1e-4)
+    assert motion.landmarks[3, 30] == pytest.approx((0.5, 0.52027), abs=1e-4)
+
+
+def test_a_corpus_of_meshes_of_an_older_version_says_the_same(old_files):
+    corpus = SpeechCorpus.load(old_files / "mesh-corpus")
+    assert (corpus.kind, corpus.rig, set(corpus.templates)) == ("vocaset", None, {"anna", "ben"})
+    assert corpus.topology.tolist() == [[0, 1, 2], [0, 1, 3]]
+    assert corpus.templates["ben"].sum() == pytest.approx(0.3)
+    assert corpus.of("val")[0].motion.vertices[:, 2, 1].mean() == pytest.approx(0.09474, abs=1e-5)
+
+
 def test_a_moved_corpus_finds_its_sounds(tmp_path):
     write_corpus(source(recording("a", take())), tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new")

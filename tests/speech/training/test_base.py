@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Trainer
 from talking_corpus import make_corpus
+from torch.utils.data import DataLoader
 
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech import karras2017
@@ -211,3 +213,37 @@ def test_a_recipe_without_a_kind_says_so(tracks):
     for ask in (lambda: training.terms({}), lambda: training.shipped({})):
         with pytest.raises(NotImplementedError):
             ask()
+
+
+class Drift(SpeechTraining):
+    """A weight that goes one step a step."""
+
+    def terms(self, batch):
+        return {"drift": -self.network.weight.sum()}
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.groups(), lr=1.0)
+
+    def rate(self, step):
+        return 1.0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("steps", "averaged"), [(1, 1.0), (2, 1.25), (3, 1.6875)])
+def test_the_average_takes_nothing_of_the_random_start(steps, averaged):
+    """It begins at the weights after the first step (1), then follows by a quarter: 1 + (2 - 1) / 4 ..."""
+    network = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.zero_()
+    training = Drift(network, Recipe(lr=1.0, clip=0.0, ema=0.75), steps)
+    trainer = Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(training, DataLoader([{}] * steps, batch_size=None))
+    assert float(training.network.weight) == steps
+    assert float(training.best_network().weight) == averaged
