@@ -1,5 +1,6 @@
 """What ships with the package."""
 
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -42,3 +43,14 @@ def test_no_dependency_brings_a_second_opencv():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     everything = [*declared["dependencies"], *sum(declared["optional-dependencies"].values(), [])]
     assert not any(requirement.startswith("opencv-python-headless") for requirement in everything)
+
+
+@pytest.mark.parametrize("room", sorted((ROOT / "talkinghead").rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_a_rooms_first_page_lists_what_is_in_it(room):
+    if room.parent.name in ("talkinghead", "commands"):
+        return
+    listed = re.findall(r"^\* ([\w/]+):", room.read_text(), re.M)
+    files = sorted(path.stem for path in room.parent.glob("*.py") if path != room)
+    rooms = sorted(path.parent.name + "/" for path in room.parent.glob("*/__init__.py"))
+    assert listed == files + rooms
+    assert len(files) <= 9

@@ -351,7 +351,7 @@ def _make_yaml(folder: Path) -> Path:
 
 
 def _read_yaml(path: Path) -> None:
-    from talkinghead.commands.settings_file import read_settings
+    from talkinghead.training.settings_file import read_settings
 
     read_settings(path)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from talkinghead.errors import UserError
-from talkinghead.media.decode import decodable, open_media, promised_seconds, reason, say_if_short, say_once
+from talkinghead.media.containers import decodable, open_media, promised_seconds, reason, say_if_short, say_once
 
 MOST_SECONDS = 3600.0
 """Silence longer than this before the sound begins is a broken time stamp."""

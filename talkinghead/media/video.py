@@ -16,10 +16,18 @@ from jaxtyping import UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import SoundBlocks, has_sound
-from talkinghead.media.decode import decodable, file_url, open_media, promised_seconds, reason, say_if_short
+from talkinghead.media.containers import (
+    Sound,
+    SoundMuxer,
+    decodable,
+    file_url,
+    open_media,
+    promised_seconds,
+    reason,
+    say_if_short,
+)
 from talkinghead.media.display import Colour, Display
 from talkinghead.media.files import atomic_path
-from talkinghead.media.mux import Sound, SoundMuxer
 
 DEFAULT_FPS = Fraction(25)
 """Taken where a file does not say how fast it is."""

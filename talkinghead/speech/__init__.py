@@ -1,6 +1,7 @@
 """Speech -> motion: Karras et al. 2017, Pham et al. 2017 and VOCA (Cudeiro et al. 2019).
 
-* features: What the three networks hear: autocorrelation (Karras), mel + MFCC + chroma (Pham), phonetic scores (VOCA).
+* features: What the three networks hear: autocorrelation (Karras), mel + MFCC + chroma (Pham), phonetic scores
+  (VOCA).
 * karras2017: Karras et al. 2017: from autocorrelation and an emotion vector to vertices.
 * model: A trained speech model: one file, one call from sound to motion.
 * mouth_check: Does a mouth move with its sound? Labels that do not are dropped before anybody learns from them.

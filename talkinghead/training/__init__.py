@@ -1,7 +1,8 @@
 """What the trainings of both wings share.
 
-* ema: Averages that follow the weights.
+* ema: Averages that follow the weights, slowly: what is kept of a training.
 * run: What a run is told: where it lives, how long it goes.
 * run_folder: What a run leaves in its folder, and how it goes on from there.
+* settings_file: YAML files of settings, which anybody may have written: looked at before they are made into values.
 * trainer: The Lightning trainer of a run.
 """

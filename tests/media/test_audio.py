@@ -12,7 +12,7 @@ import soundfile
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import SoundBlocks, read_sound
-from talkinghead.media.mux import AAC_RATES
+from talkinghead.media.containers import AAC_RATES
 from talkinghead.media.video import VideoWriter
 from talkinghead.testing.synthetic import write_clip
 

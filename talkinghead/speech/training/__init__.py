@@ -6,7 +6,7 @@
 * karras: How Karras's network learns one speaker: segments of adjacent frames, an emotion database, three balanced
   losses.
 * pham: How Pham's network learns any speaker: stretches of frames from all of them.
-* recipe: How a kind of speech model learns.
+* recipe: How a kind of speech model learns. No PyTorch here, so that --help is quick.
 * recipes: The kinds of training there are.
 * run_folder: What a speech training leaves in its folder: checkpoint, model, sheets, figures.
 * voca: How VOCA's network learns several speakers: pairs of consecutive windows, one-hot styles.

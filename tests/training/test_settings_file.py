@@ -5,8 +5,8 @@ import os
 import pytest
 
 from talkinghead.commands.fine_tune import VERB
-from talkinghead.commands.settings_file import MOST_VALUES, empty_names, read_settings
 from talkinghead.errors import UserError
+from talkinghead.training.settings_file import MOST_VALUES, empty_names, read_settings
 
 
 def bomb(levels: int = 9) -> str:
