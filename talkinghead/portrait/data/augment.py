@@ -85,7 +85,7 @@ class EpisodeAugmentation:
 
     def _displacement(self, points: Float[np.ndarray, "*p 2"]) -> Float[np.ndarray, "*p 2"]:
         assert self._field is not None
-        pixels = (points * self.size - 0.5).astype(np.float32).reshape(1, -1, 2)
+        pixels = (points * self.size - 0.5).astype(np.float32)  # in rows: OpenCV holds no row of 32,767
         sampled = cv2.remap(self._field, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return sampled.reshape(points.shape)
 

@@ -82,3 +82,8 @@ def test_mirrored_landmarks_keep_their_meaning():
     mirrored = change.landmarks(landmarks)
     assert mirrored[0, 36] == pytest.approx([1 - landmarks[0, 45, 0], landmarks[0, 45, 1]])
     assert mirrored[0, 8] == pytest.approx([1 - landmarks[0, 8, 0], landmarks[0, 8, 1]])
+
+
+def test_pictures_of_many_pixels_are_changed_too():
+    change = EpisodeAugmentation(AugmentConfig(shape=1), 256, np.random.default_rng(0))
+    assert change.frames(np.zeros((1, 256, 256, 3), np.uint8)).shape == (1, 256, 256, 3)
