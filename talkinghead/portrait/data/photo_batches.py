@@ -172,11 +172,18 @@ class LayeredBatches(PhotoBatches):
         self, target: Float[np.ndarray, "68 2"], change: EpisodeAugmentation, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "s s 6"]:
         """An only photo, changed otherwise, moved to its own changed landmarks."""
-        photo = self.layered.photos[0]
+        photo, person = self.layered.photos[0], self.layered.person
         again = EpisodeAugmentation(self.augment, len(photo), rng)
         again.mirror, again.colours = change.mirror, change.colours  # in the same light
-        sources = LayeredSources(list(again.frames(photo[None])), again.landmarks(self.photos.landmarks))
-        return sources.moved(target[None].astype(np.float32), self.photos.side)[0]
+        landmarks = np.stack([again.landmarks(self.photos.landmarks)[0], target]).astype(np.float32)
+        alpha = np.rint(255 * self.layered.layered(0).alpha).astype(np.uint8)
+        alpha = again.frames(np.dstack([alpha] * 3)[None], colour=False)[0, ..., 0].astype(np.float32) / 255
+        states = person.states(landmarks)
+        here, there = (states.part(slice(i, i + 1)) for i in range(2))
+        sources = LayeredSources(
+            list(again.frames(photo[None])), landmarks[:1], person=person, states=here, alphas=[alpha]
+        )
+        return sources.moved(landmarks[1:], self.photos.side, states=there)[0]
 
 
 def held_out_batch(photos: Photos, batches: PhotoBatches) -> Batch:

@@ -48,6 +48,7 @@ class LayeredPhoto:
         landmarks: in it, fractions of the side.
         person: whose head it is.
         state: her pose and expression in the photo; None fits them.
+        alpha: how much of each pixel is the person, 0..1; None looks for her.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class LayeredPhoto:
         person: Person,
         *,
         state: State | None = None,
+        alpha: Float32[np.ndarray, "h h"] | None = None,
     ):
         self.photo = photo
         self.warp = MeshWarp(landmarks, person, state=state)
-        alpha = person_matte(photo, landmarks=landmarks)
+        alpha = person_matte(photo, landmarks=landmarks) if alpha is None else alpha
+        self.alpha = alpha
         self.plate = plate(photo, alpha)
         self.person = np.dstack([foreground(photo, alpha), np.rint(255 * alpha).astype(np.uint8)])
         self._sized: dict[tuple[int, int], UInt8[np.ndarray, "s s 3"]] = {}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
 from talkinghead.media.image import resize
 from talkinghead.portrait.warping.head_mesh import Person
@@ -29,6 +29,7 @@ class LayeredSources:
         landmarks: in them, fractions of the side.
         person: whose head it is; None fits it to the landmarks.
         states: her pose and expression in each photo; None fits them.
+        alphas: how much of each pixel of each photo is the person, 0..1; None looks for her.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class LayeredSources:
         *,
         person: Person | None = None,
         states: State | None = None,
+        alphas: Sequence[Float32[np.ndarray, "_ _"]] | None = None,
     ):
-        self.photos, self.landmarks = photos, landmarks
+        self.photos, self.landmarks, self.alphas = photos, landmarks, alphas
         self.person = Person.fitted(landmarks) if person is None else person
         self.states = self.person.states(landmarks) if states is None else states
         self.scenes = scenes(np.stack([resize(photo, _SCENE_SIDE) for photo in photos]))
@@ -112,7 +114,9 @@ class LayeredSources:
         """A photo cut into layers, when it is first asked for."""
         if index not in self._layered:
             state = self.states.part(slice(index, index + 1))
-            self._layered[index] = LayeredPhoto(self.photos[index], self.landmarks[index], self.person, state=state)
+            alpha = None if self.alphas is None else self.alphas[index]
+            photo, landmarks = self.photos[index], self.landmarks[index]
+            self._layered[index] = LayeredPhoto(photo, landmarks, self.person, state=state, alpha=alpha)
         return self._layered[index]
 
     def _lay_face(self, moved: Composite, weights: dict[int, float], maps: dict[int, Maps]) -> None:
