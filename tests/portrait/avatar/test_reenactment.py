@@ -198,10 +198,10 @@ def test_frames_are_written_as_they_are_rendered(avatar, driven, tmp_path, monke
     rendered, waiting = 0, []
     render_batch = avatar.render_batch
 
-    def counted(landmarks: np.ndarray, **options: object) -> np.ndarray:
+    def counted(landmarks: np.ndarray, *more: object, **options: object) -> np.ndarray:
         nonlocal rendered
         rendered += len(landmarks)
-        return render_batch(landmarks, **options)
+        return render_batch(landmarks, *more, **options)
 
     monkeypatch.setattr(avatar, "render_batch", counted)
     config = ReenactmentConfig(batch_size=3)
