@@ -14,16 +14,20 @@ from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
+    from talkinghead.portrait.data.shards import Shards
+    from talkinghead.portrait.evaluation.all_videos import Task
     from talkinghead.portrait.evaluation.measures import Judges
     from talkinghead.portrait.evaluation.protocol import Protocol
     from talkinghead.portrait.evaluation.records import Record
     from talkinghead.portrait.evaluation.tables import Results
+    from talkinghead.portrait.networks.config import PortraitConfig
     from talkinghead.portrait.networks.head import FewShotHead
     from talkinghead.portrait.training.config import FineTuningConfig
 
 EXAMPLES = """
 talkinghead evaluate --shards data/val -o results
 talkinghead evaluate --videos clips/val -o results --shots 1 8 --people 3 --steps 20
+talkinghead evaluate --shards data/val -o results --head layers.head.safetensors --against shipped --size 256
 talkinghead evaluate --shards data/val -o results --baselines-only
 """
 
@@ -32,9 +36,10 @@ talkinghead evaluate --shards data/val -o results --baselines-only
 class Options(Tracking):
     """Make avatars from T frames of each video and compare them with held-out frames of it.
 
-    Beside the head's results, feed-forward and fine-tuned, stand two baselines: the nearest source frame copied, and
-    that frame warped to the target's landmarks. An interrupted evaluation goes on where it stopped: what was measured
-    stays in the output folder, and counts again while head, settings and frames are the same.
+    Beside the head's results, feed-forward and fine-tuned, stand baselines that need no training: the nearest source
+    frame copied, that frame warped flat, and the source frames warped in layers by a head in three dimensions. An
+    interrupted evaluation goes on where it stopped: what was measured stays in the output folder, and counts again
+    while heads, settings and frames are the same.
     """
 
     output: Path
@@ -45,6 +50,8 @@ class Options(Tracking):
     """A folder of videos, to be prepared first."""
     head: Path | None = None
     """A meta-learned head; the one that ships if not given."""
+    against: list[str] = field(default_factory=list)
+    """Other heads, each a row of the same tables; "shipped" is the one that ships."""
     shots: list[str] = field(default_factory=lambda: ["1", "8", "32"])
     """T, the numbers of source frames: an evaluation each."""
     steps: int | None = ranged(None, least=0)
@@ -56,7 +63,7 @@ class Options(Tracking):
     people: int | None = ranged(None, least=1)
     """Only the first so many people."""
     size: int | None = ranged(None, least=32)
-    """Side at which frames are compared; the head's if not given."""
+    """Side at which frames are compared; if not given the head's, or the frames' own if it takes photos of any size."""
     cross: int = ranged(8, least=0)
     """T at which a stranger drives as well; 0 for none."""
     held_out: int = 32
@@ -92,9 +99,9 @@ def evaluate(options: Options) -> None:
     protocol = make_protocol(options.shots, held_out=options.held_out, seed=options.seed)
     place = options.place
     judges = Judges(make_detector(options.detector, place), device=place)
-    path, network = (None, None) if options.baselines_only else load_head(options.head)
-    tuning = None if options.steps == 0 or network is None else read_tuning(options.fine_tuning, options.steps)
-    results = examine(options, protocol, judges, head=(path, network), tuning=tuning)
+    heads = {} if options.baselines_only else load_heads(options.head, options.against)
+    tuning = None if options.steps == 0 or not heads else read_tuning(options.fine_tuning, options.steps)
+    results = examine(options, protocol, judges, heads=heads, tuning=tuning)
     show(results, options.output)
 
 
@@ -134,12 +141,22 @@ def prepare_videos(videos: Path, output: Path) -> Path:
     return shards
 
 
-def load_head(path: Path | None) -> tuple[Path, "FewShotHead"]:
-    """The head given, or the one that ships."""
+def load_heads(path: Path | None, against: Sequence[str]) -> "dict[str, tuple[Path, FewShotHead]]":
+    """Heads by name: the one given, or the one that ships, without a name; others by those of their files.
+
+    Raises:
+        UserError: if a head cannot be read, or two have one name.
+    """
+    from talkinghead.portrait.evaluation.methods import head_name
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
 
-    path = default_head_path() if path is None else path
-    return path, FewShotHead.load(path)[0]
+    heads = {"": default_head_path() if path is None else path}
+    for other in against:
+        file = default_head_path() if other == "shipped" else Path(other)
+        if head_name(file) in heads:
+            raise UserError(f"--against names two heads {head_name(file)}; rename the file {file}, or its folder")
+        heads[head_name(file)] = file
+    return {name: (file, FewShotHead.load(file)[0]) for name, file in heads.items()}
 
 
 def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
@@ -164,7 +181,7 @@ def examine(
     protocol: "Protocol",
     judges: "Judges",
     *,
-    head: tuple[Path | None, "FewShotHead | None"],
+    heads: "dict[str, tuple[Path, FewShotHead]]",
     tuning: "FineTuningConfig | None",
 ) -> "Results":
     """Evaluate all videos with a progress bar, and write what came out.
@@ -178,8 +195,6 @@ def examine(
     from talkinghead.portrait.evaluation.one_video import Examiner, Settings
     from talkinghead.portrait.evaluation.tables import summarise
 
-    path, network = head
-    size = options.size or (network.config.photo_side or 256 if network is not None else 128)
     shards = Shards(options.shards or prepare_videos(options.videos, options.output))  # type: ignore[arg-type]
     tasks, left_out = plan(shards, protocol, people=options.people)
     if not tasks:
@@ -187,16 +202,19 @@ def examine(
             f"{shards.path}: no video is long enough to evaluate ({len(left_out)} looked at); give longer ones"
         )
     place = str(judges.device)
+    size = options.size or default_size([network.config for _, network in heads.values()], shards[tasks[0].track].side)
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=options.cross)
-    examiner = Examiner(judges, settings, head=network, accelerator="gpu" if place.startswith("cuda") else place)
+    networks = {name: network for name, (_, network) in heads.items()}
+    examiner = Examiner(judges, settings, heads=networks, accelerator="gpu" if place.startswith("cuda") else place)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
-    hashed = None if path is None else sha256(path)
-    kept = run_settings(examiner, hashed, options.detector)
+    hashes = {name: sha256(path) for name, (path, _) in heads.items()}
+    kept = run_settings(examiner, hashes, options.detector)
     weights = [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in tasks]
     records = list(with_progress(run(tasks, shards, examiner, options.output, settings=kept), weights))
     about = {
-        "head": "none" if path is None or hashed is None else f"{path.name}, sha256 {hashed[:12]}",
-        "compared at": f"{size} px",
+        "head": head_in_words(*heads[""], hashes[""]) if heads else "none",
+        **{name: head_in_words(*head, hashes[name]) for name, head in heads.items() if name},
+        "compared at": f"{size} px; the frames' own side is {own_sides(shards, tasks)} px",
         "fine-tuning": "none" if tuning is None else tuning_in_words(tuning),
         "landmarks found by": options.detector if options.detector != "auto" else "the default detector",
         "device": place,
@@ -204,6 +222,25 @@ def examine(
     results = summarise(records, judges.names, protocol, about=about, left_out=left_out)
     write_results(options.output, results)
     return results
+
+
+def default_size(heads: "Sequence[PortraitConfig]", side: int) -> int:
+    """Side at which frames are compared: that of the largest head, where one in layers is as large as its photos."""
+    return max((config.photo_side or side for config in heads), default=side)
+
+
+def head_in_words(path: Path, head: "FewShotHead", hashed: str) -> str:
+    """Which head, and what it paints over."""
+    compositing = head.config.compositing
+    over = "an empty canvas, as in the paper" if compositing is None else "a flat warp of the nearest photos"
+    over = "photos warped in 3-D layers" if compositing is not None and compositing.layers else over
+    return f"{path.name}, sha256 {hashed[:12]}; {head.config.size} px, over {over}"
+
+
+def own_sides(shards: "Shards", tasks: "Sequence[Task]") -> str:
+    """Sides of the frames as they are stored."""
+    sides = sorted({shards[task.track].side for task in tasks})
+    return str(sides[0]) if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
 
 
 def tuning_in_words(tuning: "FineTuningConfig") -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
-from talkinghead.portrait.data.shards import Shards
-from talkinghead.portrait.evaluation.one_video import Examiner, resized
+from talkinghead.portrait.data.shards import Shards, Track
+from talkinghead.portrait.evaluation.methods import Case, resized
+from talkinghead.portrait.evaluation.one_video import Examiner
 from talkinghead.portrait.evaluation.protocol import (
     FEWEST_TARGETS,
     Protocol,
@@ -34,6 +35,19 @@ class Task:
     """Index of a track that shows somebody else."""
     split: Split
     shots: int
+
+    def case(self, track: Track) -> Case:
+        """What is asked for."""
+        sources, targets = self.split.pool[: self.shots], self.split.targets
+        return Case(
+            track.identity,
+            track.video,
+            self.shots,
+            photos=track.frames(sources.tolist()),
+            landmarks=track.landmarks[sources],
+            truth=track.frames(targets.tolist()),
+            wanted=track.landmarks[targets],
+        )
 
     def weight(self, steps: int) -> int:
         """Work, in fine-tuning steps."""
@@ -93,18 +107,18 @@ def run(
             yield Record.load(path)
             continue
         driver = None if other is None else shards[other]
-        record, sheet = examiner.examine(track, task.split, shots=task.shots, driver=driver)
+        record, sheet = examiner.examine(task.case(track), driver=driver)
         write_image(picture, sheet, overwrite=True)
         record.save(path)
         yield record
 
 
-def run_settings(examiner: Examiner, head: str | None, detector: str) -> dict[str, Any]:
-    """What results follow from beside the frames: the head's hash, and how it is used."""
+def run_settings(examiner: Examiner, heads: dict[str, str], detector: str) -> dict[str, Any]:
+    """What results follow from beside the frames: the heads' hashes, and how they are used."""
     settings = examiner.settings
     tuning = asdict(settings.fine_tuning) if settings.fine_tuning is not None else None
     return {
-        "head": head,
+        "heads": heads,
         "size": settings.size,
         "fine_tuning": tuning,
         "cross": [settings.cross_shots, settings.cross_frames],

@@ -11,7 +11,7 @@ import numpy as np
 from talkinghead.media.files import atomic_path
 from talkinghead.portrait.data.shards import Track
 
-VERSION = 2
+VERSION = 3
 """Raised when a measure or the rendering changes, so that records of an older one are made again."""
 
 
@@ -38,7 +38,7 @@ class Record:
 
     @property
     def methods(self) -> list[str]:
-        """What was measured, in the order of tables."""
+        """What was measured."""
         return list(dict.fromkeys(name.split("/")[0] for name in self.values if name.endswith("/ssim")))
 
     def save(self, path: Path) -> None:

@@ -15,6 +15,7 @@ from talkinghead.portrait.evaluation.aggregate import (
     row,
     select,
 )
+from talkinghead.portrait.evaluation.methods import in_order, label
 from talkinghead.portrait.evaluation.protocol import Protocol
 from talkinghead.portrait.evaluation.records import Record
 
@@ -39,7 +40,7 @@ def summarise(
         about: the head and the settings.
         left_out: videos that were not evaluated, and why.
     """
-    methods = [method for method in METHODS if records and method in records[0].methods]
+    methods = in_order(records[0].methods) if records else []
     shots = sorted({record.shots for record in records})
     by_shots = {count: select(records, count) for count in shots}
     means = {count: {method: row(of, method, names) for method in methods} for count, of in by_shots.items()}
@@ -114,7 +115,7 @@ def to_markdown(results: Results) -> str:
     ]
     lines += ["| T | method | mouth | eyes |", "|---|---|---|---|"]
     for shots, rows in results["movement"].items():
-        lines += [f"| {shots} | {METHODS[m]} | {number(r['mouth'])} | {number(r['eyes'])} |" for m, r in rows.items()]
+        lines += [f"| {shots} | {label(m)} | {number(r['mouth'])} | {number(r['eyes'])} |" for m, r in rows.items()]
     if results["driven_by_others"]:
         lines += [
             "",
@@ -163,7 +164,7 @@ def method_table(rows: dict[str, Row]) -> list[str]:
             text = number(values[name], name)
             wins = method != "truth" and MEASURES[name][0] * values[name] == best[name]
             cells.append(f"**{text}**" if wins else text)
-        lines.append(f"| {METHODS[method]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {label(method)} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -176,7 +177,7 @@ def people_table(people: dict[str, dict[str, Row]]) -> list[str]:
         for method, values in rows.items():
             if method != "truth":
                 cells = " | ".join(number(values[name], name) for name in names)
-                lines.append(f"| {person} | {METHODS[method]} | {cells} |")
+                lines.append(f"| {person} | {label(method)} | {cells} |")
     return lines
 
 
@@ -194,13 +195,3 @@ def arrow(name: str) -> str:
 def number(value: float | None, name: str = "") -> str:
     """A number as tables show it."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{_DIGITS.get(name, 3)}f}"
-
-
-METHODS = {
-    "ff": "ours, feed-forward",
-    "ft": "ours, fine-tuned",
-    "copy": "nearest photo, copied",
-    "warp": "nearest photo, warped",
-    "truth": "the true frame",
-}
-"""`truth` is what the measures say of a perfect result: its landmark error is the detector's own."""
