@@ -7,19 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands.options import Tracking, Verb, ranged
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
-    from talkinghead.portrait.data.shards import Shards
-    from talkinghead.portrait.evaluation.all_videos import Task
+    from fractions import Fraction
+
     from talkinghead.portrait.evaluation.measures import Judges
+    from talkinghead.portrait.evaluation.methods import Case
+    from talkinghead.portrait.evaluation.one_video import Examiner
     from talkinghead.portrait.evaluation.protocol import Protocol
-    from talkinghead.portrait.evaluation.records import Record
-    from talkinghead.portrait.evaluation.tables import Results
+    from talkinghead.portrait.evaluation.report.records import Record
+    from talkinghead.portrait.evaluation.report.tables import Results
     from talkinghead.portrait.networks.config import PortraitConfig
     from talkinghead.portrait.networks.head import FewShotHead
     from talkinghead.portrait.training.config import FineTuningConfig
@@ -29,6 +31,8 @@ talkinghead evaluate --shards data/val -o results
 talkinghead evaluate --videos clips/val -o results --shots 1 8 --people 3 --steps 20
 talkinghead evaluate --shards data/val -o results --head layers.head.safetensors --against shipped --size 256
 talkinghead evaluate --shards data/val -o results --baselines-only
+talkinghead evaluate --shards data/val --tasks tasks
+talkinghead evaluate --tasks tasks --rendered clips/liveportrait --rendered clips/fomm -o results
 """
 
 
@@ -42,7 +46,7 @@ class Options(Tracking):
     while heads, settings and frames are the same.
     """
 
-    output: Path
+    output: Path | None = None
     """Folder for results.json, table.md, sheets, records."""
     shards: Path | None = None
     """Prepared shards of people unseen in training."""
@@ -70,6 +74,10 @@ class Options(Tracking):
     """Held-out frames of each video, 8 or more."""
     seed: int = ranged(0, least=0)
     """Of the choice of frames."""
+    tasks: Path | None = None
+    """A folder to write the photos and drivers to, as a list of tasks for any program; with --rendered it is read."""
+    rendered: list[Path] = field(default_factory=list)
+    """A folder of clips that another program made of --tasks: measured beside the baselines, and --head if given."""
     overwrite: bool = False
     """Write results over earlier ones; what was measured is kept and used."""
 
@@ -83,7 +91,7 @@ def main(argv: list[str]) -> None:
 
 
 def evaluate(options: Options) -> None:
-    """Measure, write, show.
+    """Measure, write, show; or write a list of tasks.
 
     Raises:
         UserError: if there are results already, or nothing to evaluate.
@@ -93,16 +101,32 @@ def evaluate(options: Options) -> None:
     from talkinghead.portrait.evaluation.all_videos import RESULTS
     from talkinghead.portrait.evaluation.measures import Judges
 
+    check_inputs(options)
+    if options.tasks is not None and not options.rendered:
+        return write_list(options, options.tasks)
+    if options.output is None:
+        raise UserError("evaluate needs --output; talkinghead evaluate --help has examples.")
     refuse_existing(options.output / RESULTS, overwrite=options.overwrite)
-    if (options.shards is None) == (options.videos is None):
-        raise UserError("evaluate takes its frames from --shards or from --videos; give one of the two")
     protocol = make_protocol(options.shots, held_out=options.held_out, seed=options.seed)
     place = options.place
     judges = Judges(make_detector(options.detector, place), device=place)
-    heads = {} if options.baselines_only else load_heads(options.head, options.against)
+    without = options.baselines_only or (options.rendered and options.head is None)
+    heads = {} if without else load_heads(options.head, options.against)
     tuning = None if options.steps == 0 or not heads else read_tuning(options.fine_tuning, options.steps)
-    results = examine(options, protocol, judges, heads=heads, tuning=tuning)
+    source = Rendered(options) if options.rendered else Held(options, protocol)
+    results = examine(options, source, judges, heads=heads, tuning=tuning)
     show(results, options.output)
+
+
+def check_inputs(options: Options) -> None:
+    """Raise UserError unless frames come from one place."""
+    if options.rendered:
+        if options.tasks is None:
+            raise UserError("--rendered needs --tasks, the list that the clips were made of")
+        if options.shards is not None or options.videos is not None:
+            raise UserError("--rendered takes its frames from --tasks; leave --shards and --videos out")
+    elif (options.shards is None) == (options.videos is None):
+        raise UserError("evaluate takes its frames from --shards or from --videos; give one of the two")
 
 
 def make_protocol(shots: list[str], *, held_out: int, seed: int) -> "Protocol":
@@ -176,50 +200,133 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
     return config if steps is None else replace(config, steps=steps)
 
 
+def write_list(options: Options, folder: Path) -> None:
+    """Write the list of tasks.
+
+    Raises:
+        UserError: if the folder exists, or the shards hold no video that is long enough.
+    """
+    from talkinghead.media.files import refuse_existing
+    from talkinghead.portrait.evaluation.all_videos import listed_cases
+    from talkinghead.portrait.evaluation.tasks import LIST, write_tasks
+
+    refuse_existing(folder, overwrite=False)
+    protocol = make_protocol(options.shots, held_out=options.held_out, seed=options.seed)
+    held = Held(options, protocol)
+    with bar("writing tasks", unit="") as report:
+
+        def counted() -> "Iterator[tuple[str, Fraction, Case]]":
+            for done, one in enumerate(listed_cases(held.tasks, held.shards), 1):
+                yield one
+                report(done, len(held.tasks), one[0])
+
+        count = write_tasks(folder, counted(), protocol)
+    logging.getLogger(__name__).info("%s: %d tasks; %s says how they are rendered", folder, count, folder / LIST)
+
+
+class Held:
+    """Frames of shards or videos."""
+
+    def __init__(self, options: Options, protocol: "Protocol"):
+        """Plan the tasks.
+
+        Raises:
+            UserError: if the shards hold no video that is long enough.
+        """
+        from talkinghead.portrait.data.shards import Shards
+        from talkinghead.portrait.evaluation.all_videos import plan
+
+        self.protocol = protocol
+        folder = options.output or options.tasks
+        self.shards = Shards(options.shards or prepare_videos(options.videos, folder))  # type: ignore[arg-type]
+        self.tasks, self.left_out = plan(self.shards, protocol, people=options.people)
+        if not self.tasks:
+            raise UserError(
+                f"{self.shards.path}: no video is long enough to evaluate ({len(self.left_out)} looked at); "
+                "give longer ones"
+            )
+        self.sides = [self.shards[task.track].side for task in self.tasks]
+        self.about: dict[str, str] = {}
+
+    def weights(self, tuning: "FineTuningConfig | None") -> list[int]:
+        """Work of each task."""
+        return [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in self.tasks]
+
+    def records(self, examiner: "Examiner", output: Path, settings: dict[str, Any]) -> "Iterator[Record]":
+        """The record of each task."""
+        from talkinghead.portrait.evaluation.all_videos import run
+
+        return run(self.tasks, self.shards, examiner, output, settings=settings)
+
+
+class Rendered:
+    """Frames of a list of tasks, and what other programs made of it."""
+
+    def __init__(self, options: Options):
+        """Read the list.
+
+        Raises:
+            UserError: if it or a folder of clips is missing.
+        """
+        from talkinghead.portrait.evaluation.tasks import program_names, read_tasks
+
+        assert options.tasks is not None
+        self.programs = program_names(options.rendered)
+        self.tasks, self.protocol = read_tasks(options.tasks)
+        people = sorted({task.entry["person"] for task in self.tasks})[: options.people]
+        self.tasks = [task for task in self.tasks if task.entry["person"] in people]
+        self.sides = [task.entry["side"] for task in self.tasks]
+        self.left_out: dict[str, str] = {}
+        self.about = {name: f"clips of another program, from {folder.name}" for name, folder in self.programs.items()}
+
+    def weights(self, tuning: "FineTuningConfig | None") -> list[int]:
+        """Work of each task."""
+        return [2 * task.entry["frames"] for task in self.tasks]
+
+    def records(self, examiner: "Examiner", output: Path, settings: dict[str, Any]) -> "Iterator[Record]":
+        """The record of each task."""
+        from talkinghead.portrait.evaluation.all_videos import run_rendered
+
+        return run_rendered(self.tasks, self.programs, examiner, output, settings=settings)
+
+
 def examine(
     options: Options,
-    protocol: "Protocol",
+    source: Held | Rendered,
     judges: "Judges",
     *,
     heads: "dict[str, tuple[Path, FewShotHead]]",
     tuning: "FineTuningConfig | None",
 ) -> "Results":
-    """Evaluate all videos with a progress bar, and write what came out.
-
-    Raises:
-        UserError: if the shards hold no video that is long enough.
-    """
+    """Evaluate all tasks with a progress bar, and write what came out."""
     from talkinghead.portrait.data.photos import sha256
-    from talkinghead.portrait.data.shards import Shards
-    from talkinghead.portrait.evaluation.all_videos import plan, run, run_settings, write_results
+    from talkinghead.portrait.evaluation.all_videos import run_settings, write_results
     from talkinghead.portrait.evaluation.one_video import Examiner, Settings
-    from talkinghead.portrait.evaluation.tables import summarise
+    from talkinghead.portrait.evaluation.report.tables import summarise
+    from talkinghead.portrait.evaluation.second_identity import ABSENT
 
-    shards = Shards(options.shards or prepare_videos(options.videos, options.output))  # type: ignore[arg-type]
-    tasks, left_out = plan(shards, protocol, people=options.people)
-    if not tasks:
-        raise UserError(
-            f"{shards.path}: no video is long enough to evaluate ({len(left_out)} looked at); give longer ones"
-        )
+    assert options.output is not None
     place = str(judges.device)
-    size = options.size or default_size([network.config for _, network in heads.values()], shards[tasks[0].track].side)
+    size = options.size or default_size([network.config for _, network in heads.values()], max(source.sides))
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=options.cross)
     networks = {name: network for name, (_, network) in heads.items()}
     examiner = Examiner(judges, settings, heads=networks, accelerator="gpu" if place.startswith("cuda") else place)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
     hashes = {name: sha256(path) for name, (path, _) in heads.items()}
-    kept = run_settings(examiner, hashes, options.detector)
-    weights = [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in tasks]
-    records = list(with_progress(run(tasks, shards, examiner, options.output, settings=kept), weights))
+    made = source.records(examiner, options.output, run_settings(examiner, hashes, options.detector))
+    records = list(with_progress(made, source.weights(tuning)))
+    sides = sorted(set(source.sides))
     about = {
         "head": head_in_words(*heads[""], hashes[""]) if heads else "none",
         **{name: head_in_words(*head, hashes[name]) for name, head in heads.items() if name},
-        "compared at": f"{size} px; the frames' own side is {own_sides(shards, tasks)} px",
+        **source.about,
+        "compared at": f"{size} px; the frames' own side is {' or '.join(map(str, sides))} px",
         "fine-tuning": "none" if tuning is None else tuning_in_words(tuning),
         "landmarks found by": options.detector if options.detector != "auto" else "the default detector",
         "device": place,
+        **({} if judges.facenet else {"second identity network": ABSENT}),
     }
-    results = summarise(records, judges.names, protocol, about=about, left_out=left_out)
+    results = summarise(records, judges.names, source.protocol, about=about, left_out=source.left_out)
     write_results(options.output, results)
     return results
 
@@ -235,12 +342,6 @@ def head_in_words(path: Path, head: "FewShotHead", hashed: str) -> str:
     over = "an empty canvas, as in the paper" if compositing is None else "a flat warp of the nearest photos"
     over = "photos warped in 3-D layers" if compositing is not None and compositing.layers else over
     return f"{path.name}, sha256 {hashed[:12]}; {head.config.size} px, over {over}"
-
-
-def own_sides(shards: "Shards", tasks: "Sequence[Task]") -> str:
-    """Sides of the frames as they are stored."""
-    sides = sorted({shards[task.track].side for task in tasks})
-    return str(sides[0]) if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
 
 
 def tuning_in_words(tuning: "FineTuningConfig") -> str:
@@ -264,7 +365,7 @@ def show(results: "Results", output: Path) -> None:
     from rich.table import Table
 
     from talkinghead.portrait.evaluation.all_videos import SHEETS, TABLE
-    from talkinghead.portrait.evaluation.tables import arrow, number
+    from talkinghead.portrait.evaluation.report.tables import arrow, number
 
     console = Console()
     for shots, rows in results["means"].items():

@@ -55,6 +55,22 @@ def test_baselines_need_no_head_and_steps_0_no_tuning(shards, tmp_path):
     assert list(results["means"]["1"]) == ["ff", *BASELINES, "truth"]
 
 
+def test_tasks_are_written_and_what_a_program_made_of_them_is_measured(shards, tmp_path):
+    call("--shards", shards, "--tasks", tmp_path / "tasks", "--shots", 1, "--people", 1, "--held-out", 8)
+    listed = json.loads((tmp_path / "tasks" / "tasks.json").read_text())
+    (task,) = listed["tasks"]
+    for index, name in enumerate(task["driver"]):
+        made = tmp_path / "still" / task["id"] / f"{index:04}.png"
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes((tmp_path / "tasks" / task["photos"][0]).read_bytes())
+        assert name in listed["files"]
+    call("--tasks", tmp_path / "tasks", "--rendered", tmp_path / "still", "-o", tmp_path / "out")
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["means"]["1"]
+    assert list(rows) == ["still", *BASELINES, "truth"]
+    assert rows["still"]["ssim"] == pytest.approx(rows["copy"]["ssim"], abs=1e-5)
+    assert "| still |" in (tmp_path / "out" / "table.md").read_text()
+
+
 def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
     write_clip(tmp_path / "clips" / "anna" / "00.mp4", 1, frames=80, sound=False)
     run, prepared = prepare.run, []
@@ -74,6 +90,9 @@ def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
     [
         (["--baselines-only"], "from --shards or from --videos"),
         (["--shards", "x", "--videos", "y"], "from --shards or from --videos"),
+        (["--rendered", "x"], "--rendered needs --tasks"),
+        (["--rendered", "x", "--tasks", "y", "--shards", "z"], "leave --shards and --videos out"),
+        (["--rendered", "nowhere", "--tasks", "y"], "nowhere is no folder"),
         (["--shards", "nowhere", "--baselines-only"], "no shards here"),
         (["--shards", "x", "--shots", "one"], "--shots is 'one'"),
         (["--shards", "x", "--head", "nowhere.safetensors"], "nowhere.safetensors does not exist"),
@@ -87,6 +106,11 @@ def test_mistakes_are_explained(arguments, complaint, tmp_path):
     with pytest.raises(UserError, match=complaint):
         evaluate.main([*arguments, "-o", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()  # nothing is prepared before
+
+
+def test_an_evaluation_needs_an_output():
+    with pytest.raises(UserError, match="needs --output"):
+        evaluate.main(["--shards", "x"])
 
 
 def test_shards_of_short_videos_are_refused(tmp_path):

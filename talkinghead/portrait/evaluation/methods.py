@@ -66,6 +66,18 @@ class Case:
     """What the results should be, at its own size."""
     wanted: Float[np.ndarray, "n 68 2"]
     """Landmarks that drive: those of the true frames."""
+    run: int = 0
+    """So many frames at the end follow each other in time; only how much they shake is measured."""
+
+    @property
+    def held_out(self) -> slice:
+        """The frames that are compared with the truth one by one."""
+        return slice(len(self.wanted) - self.run)
+
+    @property
+    def moving(self) -> slice:
+        """The frames that follow each other in time."""
+        return slice(len(self.wanted) - self.run, None)
 
     @cached_property
     def apart(self) -> Float[np.ndarray, "n k"]:

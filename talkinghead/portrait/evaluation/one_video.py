@@ -6,7 +6,6 @@ References:
 
 import hashlib
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from talkinghead.motion.motion import Motion
 from talkinghead.portrait.avatar.avatar import Avatar
 from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 from talkinghead.portrait.data.shards import Track
-from talkinghead.portrait.evaluation.measures import Judges, Scores
+from talkinghead.portrait.evaluation.measures import Judges, Scores, known
 from talkinghead.portrait.evaluation.methods import (
     OTHER,
     TRAINING_FREE,
@@ -31,12 +30,16 @@ from talkinghead.portrait.evaluation.methods import (
     resized,
 )
 from talkinghead.portrait.evaluation.metrics import acceleration
-from talkinghead.portrait.evaluation.protocol import longest_run
-from talkinghead.portrait.evaluation.records import Record
+from talkinghead.portrait.evaluation.protocol import frame_rate, longest_run
+from talkinghead.portrait.evaluation.report.records import Record
+from talkinghead.portrait.evaluation.rig_distance import RigDistance
 from talkinghead.portrait.networks.head import FewShotHead
 from talkinghead.portrait.training.config import FineTuningConfig
 
 SHEET_ROWS = 4
+
+Examined = tuple[Record, UInt8[np.ndarray, "h w 3"]]
+"""What was measured, and a sheet of some results."""
 
 Rows = dict[str, list[UInt8[np.ndarray, "s s 3"]]]
 """Rows of pictures by their labels."""
@@ -77,32 +80,56 @@ class Examiner:
         self.judges, self.settings, self.heads, self.accelerator = judges, settings, heads or {}, accelerator
         self._found: tuple[str, np.ndarray] | None = None
 
-    def examine(self, case: Case, *, driver: Track | None = None) -> tuple[Record, UInt8[np.ndarray, "h w 3"]]:
+    def examine(
+        self, case: Case, *, driver: Track | None = None, programs: dict[str, Frames] | None = None
+    ) -> Examined:
         """Measures of every method, and a sheet of some results.
 
         Args:
             case: a person's photos, and the frames to be made of them.
             driver: another person's video.
+            programs: the case's frames as other programs made them, by the programs' names.
         """
-        size, wanted = self.settings.size, case.wanted
+        size = self.settings.size
         frames: dict[str, Frames] = {}
         ours = None
         for method, make in avatars(case, self.heads, self.settings.fine_tuning, self.accelerator).items():
             avatar = make()
             ours = ours if OTHER in method else avatar
-            frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
+            frames[method] = resized(avatar.render_batch(case.wanted, device=self.judges.device), size)
+        frames |= {name: resized(made, size) for name, made in (programs or {}).items()}
         frames |= {method: render(case, size) for method, render in TRAINING_FREE.items()}
         frames["truth"] = resized(case.truth, size)
         source_embedding = self.judges.embed(resized(case.photos, size), case.landmarks).mean(0)
-        values = {"wanted": wanted, "distance": case.apart.min(1).astype(np.float32)}
-        for method, scores in self._judge(frames, wanted, source_embedding).items():
-            values |= {f"{method}/{name}": value for name, value in scores.items()}
+        values = self._measured(case, frames, source_embedding)
         rows: Rows = {}
         if driver is not None and ours is not None and case.shots == self.settings.cross_shots:
             crossed, rows = self._cross(ours, driver, source_embedding)
             values |= crossed
         record = Record(case.person, case.video, case.shots, len(case.photos), values)
-        return record, results_sheet(frames, wanted, values["distance"], more=rows)
+        shown = {method: made[case.held_out] for method, made in frames.items()}
+        return record, results_sheet(shown, case.wanted[case.held_out], values["distance"], more=rows)
+
+    def _measured(self, case: Case, frames: dict[str, Frames], source_embedding: torch.Tensor) -> dict[str, np.ndarray]:
+        """What a record holds: of the held-out frames every measure, of the consecutive ones how much they shake."""
+        held_out, wanted = case.held_out, case.wanted[case.held_out]
+        rig = RigDistance(np.concatenate([case.landmarks, case.wanted]))
+        values = {
+            "wanted": wanted,
+            "distance": case.apart.min(1)[held_out].astype(np.float32),
+            "turn": rig.turns(case.landmarks, wanted),
+        }
+        judged = self._judge({method: made[held_out] for method, made in frames.items()}, wanted, source_embedding)
+        for method, scores in judged.items():
+            scores |= rig.distances(scores["landmarks"], judged["truth"]["landmarks"])
+            values |= {f"{method}/{name}": value for name, value in scores.items()}
+        shakes = {method: self._shake(made[case.moving], case.wanted[case.moving]) for method, made in frames.items()}
+        values |= {f"{method}/acceleration": np.array([one, shakes["truth"]]) for method, one in shakes.items()}
+        return values
+
+    def _shake(self, frames: Frames, wanted: Float[np.ndarray, "n 68 2"]) -> float:
+        """Acceleration of the landmarks found in consecutive frames."""
+        return acceleration(self.judges.find_landmarks(frames, wanted))
 
     def _judge(
         self, frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], source_embedding: torch.Tensor
@@ -110,7 +137,7 @@ class Examiner:
         """Measures of each method. True frames are aligned as results are: by the landmarks found in them."""
         truth = frames["truth"]
         found = self._true_landmarks(truth, wanted)
-        true_embedding = self.judges.embed(truth, np.where(np.isfinite(found), found, wanted).astype(np.float32))
+        true_embedding = self.judges.embed(truth, known(found, wanted))
         return {
             method: self.judges.measure(
                 result,
@@ -118,6 +145,7 @@ class Examiner:
                 wanted,
                 true_embedding=true_embedding,
                 source_embedding=source_embedding,
+                true_found=found,
                 found=found if method == "truth" else None,
             )
             for method, result in frames.items()
@@ -138,8 +166,7 @@ class Examiner:
         if len(chosen) < 3:
             return {}, {}
         times, driving = driver.times[chosen], driver.landmarks[chosen]
-        fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
-        motion = Motion(driving, np.ones(len(driving), np.float32), fps)
+        motion = Motion(driving, np.ones(len(driving), np.float32), frame_rate(times))
         animation = avatar.animate(motion, ReenactmentConfig(motion="relative"), device=self.judges.device)
         moved, results = animation.landmarks, resized(np.stack(list(animation)), self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)

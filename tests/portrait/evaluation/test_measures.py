@@ -7,8 +7,8 @@ from drawn_detector import DrawnDetector
 
 from talkinghead.face.identity import face_centre
 from talkinghead.portrait.evaluation import measures as judging
-from talkinghead.portrait.evaluation.aggregate import MEASURES
 from talkinghead.portrait.evaluation.measures import Judges, to_tensor
+from talkinghead.portrait.evaluation.report.aggregate import MEASURES
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 
