@@ -125,7 +125,7 @@ def test_the_exit_status_says_whether_all_are_cleared(tmp_path):
     done = run(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "| T=8: ssim above both | 0.800 | ≥ 0.720 | yes |" in done.stdout
-    assert done.stdout.endswith("26 of 26 bars are cleared\n")
+    assert done.stdout.endswith("54 of 54 bars are cleared\n")
     (tmp_path / "results.json").write_text(
         json.dumps(some_results(driven_by_others={"csim_drop": None, "acceleration_ratio": 1}))
     )

@@ -29,4 +29,4 @@ def test_with_weights_the_same_face_is_the_same(tmp_path, monkeypatch):
         embedded = embed_second(network, frames, torch.from_numpy(track.landmarks))
     assert embedded.shape == (3, 512)
     assert csim_second(embedded, embedded).numpy() == pytest.approx(np.ones(3), abs=1e-5)
-    assert csim_second(embedded[:1], embedded[1:2]) < 1
+    assert not torch.equal(embedded[0], embedded[1])

@@ -96,7 +96,7 @@ def turned(low: float, high: float) -> Where:
 def goodness(name: str, values: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Values of a measure such that more is better."""
     way = MEASURES[name][0]
-    return -abs(values - 1) if way == ONE else way * values
+    return np.asarray(-abs(values - 1) if way == ONE else way * values)
 
 
 def row(

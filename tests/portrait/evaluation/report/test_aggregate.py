@@ -17,7 +17,7 @@ from talkinghead.portrait.evaluation.report.aggregate import (
 from talkinghead.portrait.evaluation.report.records import Record
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
-NAMES = ["ssim", "landmark_error", "csim_dlib_centred", "perceptual_dlib"]
+NAMES = ["ssim", "landmark_error", "csim_dlib_centred", "perceptual_dlib", "sharp_face", "sharp_mouth"]
 
 
 @cache
