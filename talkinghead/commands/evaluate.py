@@ -7,24 +7,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands.options import Tracking, Verb, ranged
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from talkinghead.portrait.evaluation.measures import Judges
+    from talkinghead.portrait.evaluation.methods import Case
+    from talkinghead.portrait.evaluation.one_video import Examiner
     from talkinghead.portrait.evaluation.protocol import Protocol
-    from talkinghead.portrait.evaluation.records import Record
-    from talkinghead.portrait.evaluation.tables import Results
+    from talkinghead.portrait.evaluation.report.records import Record
+    from talkinghead.portrait.evaluation.report.tables import Results
+    from talkinghead.portrait.networks.config import PortraitConfig
     from talkinghead.portrait.networks.head import FewShotHead
     from talkinghead.portrait.training.config import FineTuningConfig
 
 EXAMPLES = """
 talkinghead evaluate --shards data/val -o results
 talkinghead evaluate --videos clips/val -o results --shots 1 8 --people 3 --steps 20
+talkinghead evaluate --shards data/val -o results --head layers.head.safetensors --against shipped --size 256
 talkinghead evaluate --shards data/val -o results --baselines-only
+talkinghead evaluate --shards data/val --tasks tasks
+talkinghead evaluate --tasks tasks --rendered clips/liveportrait --rendered clips/fomm -o results
 """
 
 
@@ -32,12 +40,13 @@ talkinghead evaluate --shards data/val -o results --baselines-only
 class Options(Tracking):
     """Make avatars from T frames of each video and compare them with held-out frames of it.
 
-    Beside the head's results, feed-forward and fine-tuned, stand two baselines: the nearest source frame copied, and
-    that frame warped to the target's landmarks. An interrupted evaluation goes on where it stopped: what was measured
-    stays in the output folder, and counts again while head, settings and frames are the same.
+    Beside the head's results, feed-forward and fine-tuned, stand baselines that need no training: the nearest source
+    frame copied, that frame warped flat, and the source frames warped in layers by a head in three dimensions. An
+    interrupted evaluation goes on where it stopped: what was measured stays in the output folder, and counts again
+    while heads, settings and frames are the same.
     """
 
-    output: Path
+    output: Path | None = None
     """Folder for results.json, table.md, sheets, records."""
     shards: Path | None = None
     """Prepared shards of people unseen in training."""
@@ -45,6 +54,8 @@ class Options(Tracking):
     """A folder of videos, to be prepared first."""
     head: Path | None = None
     """A meta-learned head; the one that ships if not given."""
+    against: list[str] = field(default_factory=list)
+    """Other heads, each a row of the same tables; "shipped" is the one that ships."""
     shots: list[str] = field(default_factory=lambda: ["1", "8", "32"])
     """T, the numbers of source frames: an evaluation each."""
     steps: int | None = ranged(None, least=0)
@@ -56,13 +67,17 @@ class Options(Tracking):
     people: int | None = ranged(None, least=1)
     """Only the first so many people."""
     size: int | None = ranged(None, least=32)
-    """Side at which frames are compared; the head's if not given."""
+    """Side at which frames are compared; if not given the head's, or the frames' own if it takes photos of any size."""
     cross: int = ranged(8, least=0)
     """T at which a stranger drives as well; 0 for none."""
     held_out: int = 32
     """Held-out frames of each video, 8 or more."""
     seed: int = ranged(0, least=0)
     """Of the choice of frames."""
+    tasks: Path | None = None
+    """A folder to write the photos and drivers to, as a list of tasks for any program; with --rendered it is read."""
+    rendered: list[Path] = field(default_factory=list)
+    """A folder of clips that another program made of --tasks: measured beside the baselines, and --head if given."""
     overwrite: bool = False
     """Write results over earlier ones; what was measured is kept and used."""
 
@@ -76,7 +91,7 @@ def main(argv: list[str]) -> None:
 
 
 def evaluate(options: Options) -> None:
-    """Measure, write, show.
+    """Measure, write, show; or write a list of tasks.
 
     Raises:
         UserError: if there are results already, or nothing to evaluate.
@@ -86,16 +101,32 @@ def evaluate(options: Options) -> None:
     from talkinghead.portrait.evaluation.all_videos import RESULTS
     from talkinghead.portrait.evaluation.measures import Judges
 
+    check_inputs(options)
+    if options.tasks is not None and not options.rendered:
+        return write_list(options, options.tasks)
+    if options.output is None:
+        raise UserError("evaluate needs --output; talkinghead evaluate --help has examples.")
     refuse_existing(options.output / RESULTS, overwrite=options.overwrite)
-    if (options.shards is None) == (options.videos is None):
-        raise UserError("evaluate takes its frames from --shards or from --videos; give one of the two")
     protocol = make_protocol(options.shots, held_out=options.held_out, seed=options.seed)
     place = options.place
     judges = Judges(make_detector(options.detector, place), device=place)
-    path, network = (None, None) if options.baselines_only else load_head(options.head)
-    tuning = None if options.steps == 0 or network is None else read_tuning(options.fine_tuning, options.steps)
-    results = examine(options, protocol, judges, head=(path, network), tuning=tuning)
+    without = options.baselines_only or (options.rendered and options.head is None)
+    heads = {} if without else load_heads(options.head, options.against)
+    tuning = None if options.steps == 0 or not heads else read_tuning(options.fine_tuning, options.steps)
+    source = Rendered(options) if options.rendered else Held(options, protocol)
+    results = examine(options, source, judges, heads=heads, tuning=tuning)
     show(results, options.output)
+
+
+def check_inputs(options: Options) -> None:
+    """Raise UserError unless frames come from one place."""
+    if options.rendered:
+        if options.tasks is None:
+            raise UserError("--rendered needs --tasks, the list that the clips were made of")
+        if options.shards is not None or options.videos is not None:
+            raise UserError("--rendered takes its frames from --tasks; leave --shards and --videos out")
+    elif (options.shards is None) == (options.videos is None):
+        raise UserError("evaluate takes its frames from --shards or from --videos; give one of the two")
 
 
 def make_protocol(shots: list[str], *, held_out: int, seed: int) -> "Protocol":
@@ -134,12 +165,22 @@ def prepare_videos(videos: Path, output: Path) -> Path:
     return shards
 
 
-def load_head(path: Path | None) -> tuple[Path, "FewShotHead"]:
-    """The head given, or the one that ships."""
+def load_heads(path: Path | None, against: Sequence[str]) -> "dict[str, tuple[Path, FewShotHead]]":
+    """Heads by name: the one given, or the one that ships, without a name; others by those of their files.
+
+    Raises:
+        UserError: if a head cannot be read, or two have one name.
+    """
+    from talkinghead.portrait.evaluation.methods import head_name
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
 
-    path = default_head_path() if path is None else path
-    return path, FewShotHead.load(path)[0]
+    heads = {"": default_head_path() if path is None else path}
+    for other in against:
+        file = default_head_path() if other == "shipped" else Path(other)
+        if head_name(file) in heads:
+            raise UserError(f"--against names two heads {head_name(file)}; rename the file {file}, or its folder")
+        heads[head_name(file)] = file
+    return {name: (file, FewShotHead.load(file)[0]) for name, file in heads.items()}
 
 
 def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
@@ -159,51 +200,148 @@ def read_tuning(path: Path | None, steps: int | None) -> "FineTuningConfig":
     return config if steps is None else replace(config, steps=steps)
 
 
-def examine(
-    options: Options,
-    protocol: "Protocol",
-    judges: "Judges",
-    *,
-    head: tuple[Path | None, "FewShotHead | None"],
-    tuning: "FineTuningConfig | None",
-) -> "Results":
-    """Evaluate all videos with a progress bar, and write what came out.
+def write_list(options: Options, folder: Path) -> None:
+    """Write the list of tasks.
 
     Raises:
-        UserError: if the shards hold no video that is long enough.
+        UserError: if the folder exists, or the shards hold no video that is long enough.
     """
-    from talkinghead.portrait.data.photos import sha256
-    from talkinghead.portrait.data.shards import Shards
-    from talkinghead.portrait.evaluation.all_videos import plan, run, run_settings, write_results
-    from talkinghead.portrait.evaluation.one_video import Examiner, Settings
-    from talkinghead.portrait.evaluation.tables import summarise
+    from talkinghead.media.files import refuse_existing
+    from talkinghead.portrait.evaluation.all_videos import listed_cases
+    from talkinghead.portrait.evaluation.tasks import LIST, write_tasks
 
-    path, network = head
-    size = options.size or (network.config.photo_side or 256 if network is not None else 128)
-    shards = Shards(options.shards or prepare_videos(options.videos, options.output))  # type: ignore[arg-type]
-    tasks, left_out = plan(shards, protocol, people=options.people)
-    if not tasks:
-        raise UserError(
-            f"{shards.path}: no video is long enough to evaluate ({len(left_out)} looked at); give longer ones"
-        )
+    refuse_existing(folder, overwrite=False)
+    protocol = make_protocol(options.shots, held_out=options.held_out, seed=options.seed)
+    held = Held(options, protocol)
+    with bar("writing tasks", unit="") as report:
+
+        def counted() -> "Iterator[tuple[str, Fraction, Case]]":
+            for done, one in enumerate(listed_cases(held.tasks, held.shards), 1):
+                yield one
+                report(done, len(held.tasks), one[0])
+
+        count = write_tasks(folder, counted(), protocol)
+    logging.getLogger(__name__).info("%s: %d tasks; %s says how they are rendered", folder, count, folder / LIST)
+
+
+class Held:
+    """Frames of shards or videos."""
+
+    def __init__(self, options: Options, protocol: "Protocol"):
+        """Plan the tasks.
+
+        Raises:
+            UserError: if the shards hold no video that is long enough.
+        """
+        from talkinghead.portrait.data.shards import Shards
+        from talkinghead.portrait.evaluation.all_videos import plan
+
+        self.protocol = protocol
+        folder = options.output or options.tasks
+        self.shards = Shards(options.shards or prepare_videos(options.videos, folder))  # type: ignore[arg-type]
+        self.tasks, self.left_out = plan(self.shards, protocol, people=options.people)
+        if not self.tasks:
+            raise UserError(
+                f"{self.shards.path}: no video is long enough to evaluate ({len(self.left_out)} looked at); "
+                "give longer ones"
+            )
+        self.sides = [self.shards[task.track].side for task in self.tasks]
+        self.about: dict[str, str] = {}
+
+    def weights(self, tuning: "FineTuningConfig | None") -> list[int]:
+        """Work of each task."""
+        return [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in self.tasks]
+
+    def records(self, examiner: "Examiner", output: Path, settings: dict[str, Any]) -> "Iterator[Record]":
+        """The record of each task."""
+        from talkinghead.portrait.evaluation.all_videos import run
+
+        return run(self.tasks, self.shards, examiner, output, settings=settings)
+
+
+class Rendered:
+    """Frames of a list of tasks, and what other programs made of it."""
+
+    def __init__(self, options: Options):
+        """Read the list.
+
+        Raises:
+            UserError: if it or a folder of clips is missing.
+        """
+        from talkinghead.portrait.evaluation.tasks import program_names, read_tasks
+
+        assert options.tasks is not None
+        self.programs = program_names(options.rendered)
+        self.tasks, self.protocol = read_tasks(options.tasks)
+        people = sorted({task.entry["person"] for task in self.tasks})[: options.people]
+        self.tasks = [task for task in self.tasks if task.entry["person"] in people]
+        self.sides = [task.entry["side"] for task in self.tasks]
+        self.left_out: dict[str, str] = {}
+        self.about = {name: f"clips of another program, from {folder.name}" for name, folder in self.programs.items()}
+
+    def weights(self, tuning: "FineTuningConfig | None") -> list[int]:
+        """Work of each task."""
+        return [2 * task.entry["frames"] for task in self.tasks]
+
+    def records(self, examiner: "Examiner", output: Path, settings: dict[str, Any]) -> "Iterator[Record]":
+        """The record of each task."""
+        from talkinghead.portrait.evaluation.all_videos import run_rendered
+
+        return run_rendered(self.tasks, self.programs, examiner, output, settings=settings)
+
+
+def examine(
+    options: Options,
+    source: Held | Rendered,
+    judges: "Judges",
+    *,
+    heads: "dict[str, tuple[Path, FewShotHead]]",
+    tuning: "FineTuningConfig | None",
+) -> "Results":
+    """Evaluate all tasks with a progress bar, and write what came out."""
+    from talkinghead.portrait.data.photos import sha256
+    from talkinghead.portrait.evaluation.all_videos import run_settings, write_results
+    from talkinghead.portrait.evaluation.one_video import Examiner, Settings
+    from talkinghead.portrait.evaluation.report.tables import summarise
+    from talkinghead.portrait.evaluation.second_identity import ABSENT
+
+    assert options.output is not None
     place = str(judges.device)
+    size = options.size or default_size([network.config for _, network in heads.values()], max(source.sides))
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=options.cross)
-    examiner = Examiner(judges, settings, head=network, accelerator="gpu" if place.startswith("cuda") else place)
+    networks = {name: network for name, (_, network) in heads.items()}
+    examiner = Examiner(judges, settings, heads=networks, accelerator="gpu" if place.startswith("cuda") else place)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
-    hashed = None if path is None else sha256(path)
-    kept = run_settings(examiner, hashed, options.detector)
-    weights = [task.weight(tuning.steps_for(task.shots) if tuning else 0) for task in tasks]
-    records = list(with_progress(run(tasks, shards, examiner, options.output, settings=kept), weights))
+    hashes = {name: sha256(path) for name, (path, _) in heads.items()}
+    made = source.records(examiner, options.output, run_settings(examiner, hashes, options.detector))
+    records = list(with_progress(made, source.weights(tuning)))
+    sides = sorted(set(source.sides))
     about = {
-        "head": "none" if path is None or hashed is None else f"{path.name}, sha256 {hashed[:12]}",
-        "compared at": f"{size} px",
+        "head": head_in_words(*heads[""], hashes[""]) if heads else "none",
+        **{name: head_in_words(*head, hashes[name]) for name, head in heads.items() if name},
+        **source.about,
+        "compared at": f"{size} px; the frames' own side is {' or '.join(map(str, sides))} px",
         "fine-tuning": "none" if tuning is None else tuning_in_words(tuning),
         "landmarks found by": options.detector if options.detector != "auto" else "the default detector",
         "device": place,
+        **({} if judges.facenet else {"second identity network": ABSENT}),
     }
-    results = summarise(records, judges.names, protocol, about=about, left_out=left_out)
+    results = summarise(records, judges.names, source.protocol, about=about, left_out=source.left_out)
     write_results(options.output, results)
     return results
+
+
+def default_size(heads: "Sequence[PortraitConfig]", side: int) -> int:
+    """Side at which frames are compared: that of the largest head, where one in layers is as large as its photos."""
+    return max((config.photo_side or side for config in heads), default=side)
+
+
+def head_in_words(path: Path, head: "FewShotHead", hashed: str) -> str:
+    """Which head, and what it paints over."""
+    compositing = head.config.compositing
+    over = "an empty canvas, as in the paper" if compositing is None else "a flat warp of the nearest photos"
+    over = "photos warped in 3-D layers" if compositing is not None and compositing.layers else over
+    return f"{path.name}, sha256 {hashed[:12]}; {head.config.size} px, over {over}"
 
 
 def tuning_in_words(tuning: "FineTuningConfig") -> str:
@@ -227,7 +365,7 @@ def show(results: "Results", output: Path) -> None:
     from rich.table import Table
 
     from talkinghead.portrait.evaluation.all_videos import SHEETS, TABLE
-    from talkinghead.portrait.evaluation.tables import arrow, number
+    from talkinghead.portrait.evaluation.report.tables import arrow, number
 
     console = Console()
     for shots, rows in results["means"].items():

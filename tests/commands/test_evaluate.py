@@ -6,8 +6,10 @@ import pytest
 from people import tiny_head
 
 from talkinghead.commands import evaluate, prepare
-from talkinghead.commands.evaluate import VERB, make_protocol, read_tuning, tuning_in_words
+from talkinghead.commands.evaluate import VERB, default_size, load_heads, make_protocol, read_tuning, tuning_in_words
 from talkinghead.errors import UserError
+from talkinghead.portrait.evaluation.methods import BASELINES
+from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.training.config import FineTuningConfig
 from talkinghead.testing.synthetic import write_clip, write_drawn_shards
 
@@ -31,7 +33,7 @@ def test_a_head_is_evaluated_from_shards_to_tables(shards, tmp_path, capsys):
          "--held-out", 8)  # fmt: skip
     results = json.loads((output / "results.json").read_text())
     assert list(results["means"]) == ["1", "2"]
-    assert list(results["means"]["2"]) == ["ff", "ft", "copy", "warp", "truth"]
+    assert list(results["means"]["2"]) == ["ff", "ft", *BASELINES, "truth"]
     assert results["counts"]["2"]["people"] == 2
     assert {"csim_drop", "acceleration_ratio"} <= set(results["driven_by_others"])
     assert "tiny.head.safetensors" in (output / "table.md").read_text()
@@ -45,12 +47,28 @@ def test_a_head_is_evaluated_from_shards_to_tables(shards, tmp_path, capsys):
 def test_baselines_need_no_head_and_steps_0_no_tuning(shards, tmp_path):
     call("--shards", shards, "-o", tmp_path / "a", "--baselines-only", "--shots", 1, "--size", 64, "--people", 1,
          "--held-out", 8)  # fmt: skip
-    assert list(json.loads((tmp_path / "a" / "results.json").read_text())["means"]["1"]) == ["copy", "warp", "truth"]
+    assert list(json.loads((tmp_path / "a" / "results.json").read_text())["means"]["1"]) == [*BASELINES, "truth"]
     tiny_head().save(tmp_path / "tiny.head.safetensors", {})
     call("--shards", shards, "-o", tmp_path / "b", "--head", tmp_path / "tiny.head.safetensors",
          "--shots", 1, "--people", 1, "--steps", 0, "--held-out", 8)  # fmt: skip
     results = json.loads((tmp_path / "b" / "results.json").read_text())
-    assert list(results["means"]["1"]) == ["ff", "copy", "warp", "truth"]
+    assert list(results["means"]["1"]) == ["ff", *BASELINES, "truth"]
+
+
+def test_tasks_are_written_and_what_a_program_made_of_them_is_measured(shards, tmp_path):
+    call("--shards", shards, "--tasks", tmp_path / "tasks", "--shots", 1, "--people", 1, "--held-out", 8)
+    listed = json.loads((tmp_path / "tasks" / "tasks.json").read_text())
+    (task,) = listed["tasks"]
+    for index, name in enumerate(task["driver"]):
+        made = tmp_path / "still" / task["id"] / f"{index:04}.png"
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes((tmp_path / "tasks" / task["photos"][0]).read_bytes())
+        assert name in listed["files"]
+    call("--tasks", tmp_path / "tasks", "--rendered", tmp_path / "still", "-o", tmp_path / "out")
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["means"]["1"]
+    assert list(rows) == ["still", *BASELINES, "truth"]
+    assert rows["still"]["ssim"] == pytest.approx(rows["copy"]["ssim"], abs=1e-5)
+    assert "| still |" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
@@ -72,6 +90,9 @@ def test_videos_are_prepared_once_and_evaluated(tmp_path, monkeypatch):
     [
         (["--baselines-only"], "from --shards or from --videos"),
         (["--shards", "x", "--videos", "y"], "from --shards or from --videos"),
+        (["--rendered", "x"], "--rendered needs --tasks"),
+        (["--rendered", "x", "--tasks", "y", "--shards", "z"], "leave --shards and --videos out"),
+        (["--rendered", "nowhere", "--tasks", "y"], "nowhere is no folder"),
         (["--shards", "nowhere", "--baselines-only"], "no shards here"),
         (["--shards", "x", "--shots", "one"], "--shots is 'one'"),
         (["--shards", "x", "--head", "nowhere.safetensors"], "nowhere.safetensors does not exist"),
@@ -87,10 +108,33 @@ def test_mistakes_are_explained(arguments, complaint, tmp_path):
     assert not (tmp_path / "out").exists()  # nothing is prepared before
 
 
+def test_an_evaluation_needs_an_output():
+    with pytest.raises(UserError, match="needs --output"):
+        evaluate.main(["--shards", "x"])
+
+
 def test_shards_of_short_videos_are_refused(tmp_path):
     write_drawn_shards(tmp_path / "short", people=1, frames=9, side=32)
     with pytest.raises(UserError, match="no video is long enough"):
         evaluate.main(["--shards", str(tmp_path / "short"), "-o", str(tmp_path / "out"), "--baselines-only"])
+
+
+def test_heads_against_are_named_apart(tmp_path):
+    paths = [tmp_path / folder / "head.safetensors" for folder in ("ours", "run1", "run2")]
+    for path in paths:
+        path.parent.mkdir()
+        tiny_head().save(path, {})
+    assert list(load_heads(paths[0], [str(path) for path in paths[1:]])) == ["", "run1", "run2"]
+    with pytest.raises(UserError, match="two heads run1"):
+        load_heads(paths[0], [str(paths[1])] * 2)
+    assert VERB.parse(["-o", "x", "--against", "shipped", "--against", "a"])[0].against == ["shipped", "a"]
+
+
+def test_frames_are_compared_at_the_largest_heads_size():
+    layers = CompositingConfig(layers=True)
+    assert default_size([], 256) == 256
+    assert default_size([PortraitConfig(size=128)], 256) == 128
+    assert default_size([PortraitConfig(size=128), PortraitConfig(size=128, compositing=layers)], 256) == 256
 
 
 def test_numbers_after_shots_belong_together():

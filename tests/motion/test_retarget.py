@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.landmarks import eye_opening, interocular, mouth_opening
-from talkinghead.motion.retarget import RetargetConfig, closest, retarget, study
+from talkinghead.motion.retarget import RetargetConfig, closest, local_sizes, retarget, study
+from talkinghead.rig.files.own import average_face
 from talkinghead.testing.drawn_person import Person, Pose
 from talkinghead.testing.synthetic import random_motion
 
+AVERAGE = average_face().neutral.astype(np.float64)
 ANNA, BEN = 21, 29
 PIVOT = np.array([0.0, 0.7, -1.2])
 PHOTOS = [Pose(), Pose(yaw=0.25, smile=0.5), Pose(yaw=-0.2, mouth_open=0.3), Pose(pitch=0.12, roll=0.1, smile=-0.4)]
@@ -100,7 +103,7 @@ def test_outer_lips_go_with_the_inner_ones_beside_them(inner, shares):
     photo, gap = posed(), 0.02
     open_ = photo.copy()
     open_[inner, 1] += np.array([-gap / 2, gap / 2])
-    moved = retarget(np.stack([open_, photo]), photo[None], mode="relative", reference=0)[1] - photo
+    moved = retarget(np.stack([open_, photo]), photo[None], RetargetConfig("relative", reference=0))[1] - photo
     assert moved[49:54, 1] == pytest.approx(-gap / 2 * np.array(shares), abs=0.1 * gap)
     assert moved[[59, 58, 57, 56, 55], 1] == pytest.approx(gap / 2 * np.array(shares), abs=0.1 * gap)
 
@@ -160,7 +163,8 @@ def test_relative_movement_is_as_large_in_the_crop_as_the_person_is(keep_proport
     driving = seen(BEN, [Pose()]) + shift * np.float32([0, 1, 2])[:, None, None]
 
     def moves(frames, **options):
-        moved = retarget(frames, source, mode="relative", keep_proportions=keep_proportions, reference=0, **options)
+        config = RetargetConfig("relative", keep_proportions=keep_proportions, reference=0, **options)
+        moved = retarget(frames, source, config)
         return moved[1:] - moved[:1]
 
     ratio = np.linalg.norm(np.ptp(source, axis=1)) / np.linalg.norm(np.ptp(driving[:1], axis=1))
@@ -175,14 +179,14 @@ def posed(*degrees: tuple[str, float], size: float = 0.3, at: tuple[float, float
     turn = Rotation.identity()
     for axis, angle in degrees:
         turn = Rotation.from_euler(axis, angle, degrees=True) * turn
-    return (turn.apply(face_model().mean)[:, :2] * size + at).astype(np.float32)
+    return (turn.apply(AVERAGE)[:, :2] * [1, -1] * size / 0.088 + at).astype(np.float32)
 
 
 def test_relative_turns_come_on_top_of_the_photos():
     """The driver nods; the photo looks aside and stays so, nodding as the driver does, not about its own axis."""
     driving = np.stack([posed(("x", 5)), posed(("x", 20))])
     photo = posed(("y", 20), size=0.24, at=(0.45, 0.52))
-    moved = retarget(driving, photo[None], mode="relative", reference=0)
+    moved = retarget(driving, photo[None], RetargetConfig("relative", reference=0))
     assert np.allclose(moved[0], photo, atol=2e-3)
     assert np.allclose(moved[1], posed(("y", 20), ("x", 15), size=0.24, at=(0.45, 0.52)), atol=0.012)
     assert not np.allclose(moved[1], posed(("x", 15), ("y", 20), size=0.24, at=(0.45, 0.52)), atol=0.012)
@@ -195,7 +199,7 @@ def test_relative_expressions_come_on_top_of_the_photos():
     lifted = posed()
     lifted[17:27, 1] -= 0.015
     lifted[6:11, 1] += 0.015
-    moved = retarget(np.stack([posed(), lifted]), photo[None], mode="relative", reference=0)[1] - photo
+    moved = retarget(np.stack([posed(), lifted]), photo[None], RetargetConfig("relative", reference=0))[1] - photo
     still = [*range(28, 36), 36, 39, 42, 45]
     assert (moved[17:27] - moved[still].mean(0)).mean(0) == pytest.approx((0, -0.015), abs=0.004)
     assert (moved[6:11] - moved[still].mean(0)).mean(0) == pytest.approx((0, 0.015), abs=0.004)
@@ -203,7 +207,7 @@ def test_relative_expressions_come_on_top_of_the_photos():
 
 def test_relative_size_follows_how_the_driver_comes_nearer():
     driving = np.stack([posed(size=0.2), posed(size=0.25)])
-    moved = retarget(driving, posed(size=0.3)[None], mode="relative", reference=0)
+    moved = retarget(driving, posed(size=0.3)[None], RetargetConfig("relative", reference=0))
     assert np.allclose(moved[1], posed(size=0.375), atol=3e-3)
 
 
@@ -211,13 +215,13 @@ def test_relative_movement_starts_at_the_photo_most_like_the_reference():
     poses = [Pose(yaw=0.3), Pose(yaw=-0.3), Pose(mouth_open=0.9), Pose(pitch=0.2), Pose(pitch=-0.2), Pose(roll=0.3)]
     driving, source = seen(BEN, poses), seen(ANNA, poses)
     for frame in range(6):
-        moved = retarget(driving, source, mode="relative", reference=frame)
+        moved = retarget(driving, source, RetargetConfig("relative", reference=frame))
         assert distance(moved[[frame]], source[[frame]]) < 0.02
 
 
 def test_a_reference_may_be_counted_from_the_end():
     driving, source = seen(BEN, random_motion(12, seed=10)[::3]), seen(ANNA, PHOTOS)
-    last, same = (retarget(driving, source, mode="relative", reference=at) for at in (-1, 3))
+    last, same = (retarget(driving, source, RetargetConfig("relative", reference=at)) for at in (-1, 3))
     assert np.array_equal(last, same)
 
 
@@ -227,14 +231,14 @@ def test_the_face_stays_in_the_middle_of_where_the_drivers_is():
         seen(ANNA, PHOTOS),
     )
     for keep_proportions in (True, False):
-        moved = retarget(driving, source, keep_proportions=keep_proportions)
+        moved = retarget(driving, source, RetargetConfig(keep_proportions=keep_proportions))
         middles = [(points.min(1) + points.max(1)) / 2 for points in (moved, driving)]
         assert np.abs(middles[0] - middles[1]).max() < 0.02
 
 
 def stretched(points: list[int], axis: int, factor: float) -> np.ndarray:
     """The average face with some points farther from their middle."""
-    face = face_model().mean.copy()
+    face = AVERAGE.copy()
     middle = face[points, axis].mean()
     face[points, axis] = middle + factor * (face[points, axis] - middle)
     return face
@@ -245,9 +249,9 @@ MOUTH = [*scheme.OUTER_LIPS, *scheme.INNER_LIPS]
 
 @pytest.mark.parametrize(("factor", "size"), [(1.2, 1.2), (0.8, 0.8), (3.0, 1.4), (0.3, 0.7)])
 def test_a_wider_mouth_moves_more_and_the_chin_with_it(factor, size):
-    average, wide = face_model().mean, stretched(MOUTH, 0, factor)
-    sizes = local_sizes(average, wide)
-    width = np.linalg.norm(wide[48] - wide[54]) / np.linalg.norm(average[48] - average[54])
+    wide = stretched(MOUTH, 0, factor)
+    sizes = local_sizes(AVERAGE, wide)
+    width = np.linalg.norm(wide[48] - wide[54]) / np.linalg.norm(AVERAGE[48] - AVERAGE[54])
     assert np.clip(width, 0.7, 1.4) == pytest.approx(size, abs=0.02)
     assert np.allclose(sizes[MOUTH], np.clip(width, 0.7, 1.4))
     jaw = 1 + (np.clip(width, 0.7, 1.4) - 1) * np.array([0, 0, 0, 1 / 3, 2 / 3, *[1] * 7, 2 / 3, 1 / 3, 0, 0, 0])
@@ -257,18 +261,17 @@ def test_a_wider_mouth_moves_more_and_the_chin_with_it(factor, size):
 
 @pytest.mark.parametrize("eye", [scheme.RIGHT_EYE, scheme.LEFT_EYE])
 def test_eyes_move_as_wide_and_as_high_as_they_are_and_brows_as_they_stand_above(eye):
-    average = face_model().mean
     brow, other = (scheme.RIGHT_BROW, scheme.LEFT_EYE) if eye[0] == 36 else (scheme.LEFT_BROW, scheme.RIGHT_EYE)
-    wide = local_sizes(average, stretched(eye, 0, 1.25))
+    wide = local_sizes(AVERAGE, stretched(eye, 0, 1.25))
     assert wide[eye][:, 0] == pytest.approx(1.25, abs=0.03)
     assert wide[brow][:, 0] == pytest.approx(1.25, abs=0.03)
     assert np.allclose(wide[eye][:, 2], 1)
-    high = local_sizes(average, stretched(eye, 1, 1.3))
+    high = local_sizes(AVERAGE, stretched(eye, 1, 1.3))
     assert high[eye][:, 1] == pytest.approx(1.3, abs=0.03)
-    lifted = average.copy()
-    lifted[brow, 1] -= 0.2 * (average[eye, 1].mean() - average[brow, 1].mean())
-    assert np.allclose(local_sizes(average, lifted)[brow][:, 1], 1.2)
-    for sizes in (wide, high, local_sizes(average, lifted)):
+    lifted = AVERAGE.copy()
+    lifted[brow, 1] += 0.2 * (AVERAGE[brow, 1].mean() - AVERAGE[eye, 1].mean())
+    assert np.allclose(local_sizes(AVERAGE, lifted)[brow][:, 1], 1.2)
+    for sizes in (wide, high, local_sizes(AVERAGE, lifted)):
         assert np.allclose(sizes[[*other, *MOUTH, *range(17)]], 1)
 
 
@@ -281,7 +284,7 @@ def test_eyes_are_open_as_they_are_in_three_frames_of_ten(closed, open_):
     frames = np.stack([shut] * closed + [face] * (10 - closed))
     found = study(frames).face
     lids = np.linalg.norm(found[[37, 38, 43, 44]] - found[[41, 40, 47, 46]], axis=1)
-    true = np.linalg.norm(face_model().mean[[37, 38, 43, 44]] - face_model().mean[[41, 40, 47, 46]], axis=1)
+    true = np.linalg.norm(AVERAGE[[37, 38, 43, 44]] - AVERAGE[[41, 40, 47, 46]], axis=1)
     if open_ == 1:
         assert lids == pytest.approx(true, rel=0.15)
     else:

@@ -29,6 +29,15 @@ def test_turns_are_limited_steadily_and_only_far_away_from_all_photos():
     assert np.array_equal(TurnLimit(photos, most=180)(moving), moving)
 
 
+def test_a_turn_is_limited_softly():
+    """Free up to 20 of 30 degrees; what goes beyond, x, counts 10 (1 - exp(-x / 10))."""
+    moving = np.stack([turned_face(angle) for angle in (15, 25, 30, 40, 70)])
+    yaw = yaw_of(TurnLimit(turned_face(0)[None], most=30)(moving)) - yaw_of(turned_face(0)[None])
+    beyond = np.array([5, 10, 20, 50])
+    wanted = [15, *20 + 10 * (1 - np.exp(-beyond / 10))]
+    assert np.abs(yaw) == pytest.approx(wanted, abs=0.5)
+
+
 def test_a_lean_is_no_turn_and_a_mouth_stays_open_when_a_turn_is_limited():
     photo = turned_face(0)
     spin = np.array([[0.5, -0.87], [0.87, 0.5]], np.float32)

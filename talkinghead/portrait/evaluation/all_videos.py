@@ -1,25 +1,32 @@
 """All videos of an evaluation, each at every T: resumable, because what was measured stays in the output folder."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
-from talkinghead.portrait.data.shards import Shards
-from talkinghead.portrait.evaluation.one_video import Examiner, resized
+from talkinghead.portrait.data.shards import Shards, Track
+from talkinghead.portrait.evaluation.methods import Case, resized
+from talkinghead.portrait.evaluation.one_video import Examined, Examiner
 from talkinghead.portrait.evaluation.protocol import (
     FEWEST_TARGETS,
     Protocol,
     Split,
+    frame_rate,
     one_track_per_video,
     split_frames,
     strangers,
 )
-from talkinghead.portrait.evaluation.records import Record, fingerprint, record_key
-from talkinghead.portrait.evaluation.tables import Results, finite, to_markdown
+from talkinghead.portrait.evaluation.report.records import Record, fingerprint, record_key
+from talkinghead.portrait.evaluation.report.tables import Results, finite, to_markdown
+from talkinghead.portrait.evaluation.tasks import Listed, frames_hash, rendered
 
 RESULTS, TABLE, RECORDS, SHEETS = "results.json", "table.md", "records", "sheets"
 
@@ -34,6 +41,24 @@ class Task:
     """Index of a track that shows somebody else."""
     split: Split
     shots: int
+
+    def case(self, track: Track) -> Case:
+        """What is asked for."""
+        sources, targets = self.split.pool[: self.shots], np.concatenate([self.split.targets, self.split.run])
+        return Case(
+            track.identity,
+            track.video,
+            self.shots,
+            photos=track.frames(sources.tolist()),
+            landmarks=track.landmarks[sources],
+            truth=track.frames(targets.tolist()),
+            wanted=track.landmarks[targets],
+            run=len(self.split.run),
+        )
+
+    def name(self, track: Track) -> str:
+        """What its files are called."""
+        return f"{Path(track.video).with_suffix('').as_posix().replace('/', '_')}_T{self.shots:02d}"
 
     def weight(self, steps: int) -> int:
         """Work, in fine-tuning steps."""
@@ -85,26 +110,61 @@ def run(
         for part in parts:
             if part not in prints:
                 prints[part] = fingerprint(shards[part])
-        frames = {"pool": task.split.pool[: task.shots].tolist(), "targets": task.split.targets.tolist()}
+        split = task.split
+        chosen = {"pool": split.pool[: task.shots], "targets": split.targets, "run": split.run}
+        frames = {name: one.tolist() for name, one in chosen.items()}
         key = record_key(**settings, **frames, tracks=[prints[part] for part in parts], measures=examiner.judges.names)
-        name = f"{Path(track.video).with_suffix('').as_posix().replace('/', '_')}_T{task.shots:02d}"
-        path, picture = output / RECORDS / f"{name}_{key}.npz", output / SHEETS / f"{name}.png"
-        if path.is_file() and picture.is_file():
-            yield Record.load(path)
-            continue
         driver = None if other is None else shards[other]
-        record, sheet = examiner.examine(track, task.split, shots=task.shots, driver=driver)
-        write_image(picture, sheet, overwrite=True)
-        record.save(path)
-        yield record
+        yield _kept(output, task.name(track), key, partial(_examined, examiner, task, track, driver))
 
 
-def run_settings(examiner: Examiner, head: str | None, detector: str) -> dict[str, Any]:
-    """What results follow from beside the frames: the head's hash, and how it is used."""
+def _examined(examiner: Examiner, task: Task, track: Track, driver: Track | None) -> Examined:
+    return examiner.examine(task.case(track), driver=driver)
+
+
+def run_rendered(
+    tasks: Sequence[Listed], programs: dict[str, Path], examiner: Examiner, output: Path, *, settings: dict[str, Any]
+) -> Iterator[Record]:
+    """The record of each task of a list, with clips that other programs made; the rest as for `run`.
+
+    Args:
+        tasks: from a list.
+        programs: folders of their clips, by name.
+        examiner, output, settings: as for `run`.
+    """
+    for task in tasks:
+        case = task.case()
+        made = {name: rendered(folder, task) for name, folder in programs.items()}
+        hashes = {name: frames_hash(frames) for name, frames in made.items()}
+        asked = {"task": task.entry, "photos": frames_hash(case.photos), "truth": frames_hash(case.truth)}
+        key = record_key(**settings, **asked, programs=hashes, measures=examiner.judges.names)
+        yield _kept(output, task.id, key, partial(examiner.examine, case, programs=made))
+
+
+def _kept(output: Path, name: str, key: str, make: Callable[[], Examined]) -> Record:
+    """A record that was made before of the same things, or is made now and stays, with its sheet."""
+    path, picture = output / RECORDS / f"{name}_{key}.npz", output / SHEETS / f"{name}.png"
+    if path.is_file() and picture.is_file():
+        return Record.load(path)
+    record, sheet = make()
+    write_image(picture, sheet, overwrite=True)
+    record.save(path)
+    return record
+
+
+def listed_cases(tasks: Sequence[Task], shards: Shards) -> Iterator[tuple[str, Fraction, Case]]:
+    """Name, frames a second, and what is asked for, of each task."""
+    for task in tasks:
+        track = shards[task.track]
+        yield task.name(track), frame_rate(track.times), task.case(track)
+
+
+def run_settings(examiner: Examiner, heads: dict[str, str], detector: str) -> dict[str, Any]:
+    """What results follow from beside the frames: the heads' hashes, and how they are used."""
     settings = examiner.settings
     tuning = asdict(settings.fine_tuning) if settings.fine_tuning is not None else None
     return {
-        "head": head,
+        "heads": heads,
         "size": settings.size,
         "fine_tuning": tuning,
         "cross": [settings.cross_shots, settings.cross_frames],

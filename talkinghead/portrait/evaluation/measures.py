@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.hub import get_dir
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -18,7 +18,17 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from talkinghead.face.detection.detector import FaceDetector, box_around
 from talkinghead.face.identity import csim, face_centre, face_chips, face_network
 from talkinghead.face.track import overlap
-from talkinghead.portrait.evaluation.metrics import feature_distance, l1, landmark_error, psnr, ssim
+from talkinghead.portrait.evaluation.metrics import (
+    REGIONS,
+    feature_distance,
+    l1,
+    landmark_error,
+    psnr,
+    sharpness,
+    ssim,
+)
+from talkinghead.portrait.evaluation.rig_distance import AED, APD
+from talkinghead.portrait.evaluation.second_identity import CSIM_SECOND, csim_second, embed_second, load_facenet
 
 CSIM, PERCEPTUAL, FRECHET = "csim_dlib_centred", "perceptual_dlib", "frechet_dlib"
 LPIPS, FID = "lpips_alex", "fid"
@@ -56,11 +66,15 @@ class Judges:
         self.centre = (face_centre() if centre is None else centre).to(self.device)
         self.network = copy.deepcopy(face_network()).to(self.device)
         self.lpips, self.inception = load_lpips(self.device), load_inception(self.device)
+        self.facenet = load_facenet(self.device)
 
     @property
     def names(self) -> list[str]:
         """The measures that have one value a frame, in the order of tables."""
-        return ["ssim", "psnr", "l1", CSIM, "landmark_error", PERCEPTUAL, *([LPIPS] if self.lpips else [])]
+        second = [CSIM_SECOND] if self.facenet else []
+        lpips = [LPIPS] if self.lpips else []
+        sharp = [f"sharp_{name}" for name in REGIONS]
+        return ["ssim", "psnr", "l1", CSIM, *second, "landmark_error", AED, APD, *sharp, PERCEPTUAL, *lpips]
 
     @torch.inference_mode()
     def measure(
@@ -71,9 +85,10 @@ class Judges:
         *,
         true_embedding: Float[Tensor, "n 128"],
         source_embedding: Float[Tensor, " 128"],
+        true_found: Float[np.ndarray, "n 68 2"] | None = None,
         found: Float[np.ndarray, "n 68 2"] | None = None,
     ) -> Scores:
-        """Every measure of every frame.
+        """Every measure of every frame but those by the rig.
 
         Args:
             result: frames to judge.
@@ -81,6 +96,7 @@ class Judges:
             wanted: landmarks that they should have, fractions of the side.
             true_embedding: of the true frames, from `embed`.
             source_embedding: mean of the source photos'.
+            true_found: landmarks of the true frames; None takes those wanted.
             found: landmarks of the result, if they are known already.
         """
         frames, true_frames = to_tensor(result, self.device), to_tensor(truth, self.device)
@@ -96,7 +112,16 @@ class Judges:
         }
         if self.lpips is not None:
             measured[LPIPS] = self.lpips(frames, true_frames)
-        return scores | {name: value.cpu().numpy().astype(np.float32) for name, value in measured.items()}
+        if self.facenet is not None:
+            pairs = (frames, scores["landmarks"]), (true_frames, wanted if true_found is None else true_found)
+            places = [torch.from_numpy(known(one, wanted)).to(self.device) for _, one in pairs]
+            seen = [embed_second(self.facenet, pair[0], place) for pair, place in zip(pairs, places, strict=True)]
+            measured[CSIM_SECOND] = csim_second(*seen)
+        return (
+            scores
+            | sharpness(result, truth, wanted)
+            | {name: value.cpu().numpy().astype(np.float32) for name, value in measured.items()}
+        )
 
     @torch.inference_mode()
     def look(
@@ -109,7 +134,7 @@ class Judges:
     ) -> Scores:
         """What needs no true frame: landmarks, embedding, `csim_sources` (to the source photos)."""
         found = self.find_landmarks(result, wanted) if found is None else found
-        embedding = self.embed(result, np.where(np.isfinite(found), found, wanted).astype(np.float32))
+        embedding = self.embed(result, known(found, wanted))
         scores = {
             "landmarks": found,
             "landmark_error": landmark_error(found, wanted).astype(np.float32),
@@ -147,6 +172,11 @@ class Judges:
     def _maps(self, frames: Float[Tensor, "n 3 s s"]) -> list[Tensor]:
         maps = self.network.features((frames + 1) * 127.5, blocks=FACE_LAYERS[-1])
         return [maps[index] for index in FACE_LAYERS]
+
+
+def known(found: Float[np.ndarray, "n 68 2"], wanted: Float[np.ndarray, "n 68 2"]) -> Float32[np.ndarray, "n 68 2"]:
+    """The landmarks found, and those wanted where no face was."""
+    return np.where(np.isfinite(found), found, wanted).astype(np.float32)
 
 
 def to_tensor(frames: UInt8[np.ndarray, "n s s 3"], device: torch.device | str = "cpu") -> Float[Tensor, "n 3 s s"]:

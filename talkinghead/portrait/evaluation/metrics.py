@@ -5,21 +5,32 @@ Only formulas: the networks that some of them need are in `measures`.
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from talkinghead.face.frames import correlation
-from talkinghead.face.landmarks import interocular
+from talkinghead.face.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE, interocular
 
 WINDOW = 11
 SIGMA = 1.5
 MAX_PSNR = 100.0
 _EPSILON = 1e-10
+
+REGIONS: dict[str, tuple[Sequence[int], ...]] = {
+    "face": (range(68),),
+    "mouth": (OUTER_LIPS,),
+    "eyes": (RIGHT_EYE, LEFT_EYE),
+}
+"""Landmarks around each region that sharpness is measured in."""
+
+WIDER = 0.06
+"""How far mouth and eyes reach beyond their landmarks, in distances of the eyes."""
 
 
 def ssim(
@@ -106,6 +117,43 @@ def frechet_distance(result: Float[np.ndarray, "n e"], truth: Float[np.ndarray, 
     for features, real in ((result, False), (truth, True)):
         distance.update(torch.from_numpy(features).double(), real=real)
     return max(0.0, float(distance.compute()))
+
+
+def sharpness(
+    result: UInt8[np.ndarray, "n s s 3"], truth: UInt8[np.ndarray, "n s s 3"], wanted: Float[np.ndarray, "n 68 2"]
+) -> dict[str, Float32[np.ndarray, " n"]]:
+    """Mean absolute Laplacian of the result over the truth's, in the face and around mouth and eyes; 1 is as sharp.
+
+    Args:
+        result: frames.
+        truth: what they should be.
+        wanted: landmarks that say where face, mouth and eyes are, fractions of the side.
+    """
+    ratios = {f"sharp_{name}": np.full(len(result), np.nan, np.float32) for name in REGIONS}
+    for index, landmarks in enumerate(wanted):
+        detail, true_detail = (_detail(frames[index]) for frames in (result, truth))
+        for name, groups in REGIONS.items():
+            inside = region(landmarks, groups, len(detail))
+            if inside.any() and true_detail[inside].mean() > _EPSILON:
+                ratios[f"sharp_{name}"][index] = detail[inside].mean() / true_detail[inside].mean()
+    return ratios
+
+
+def region(
+    landmarks: Float[np.ndarray, "68 2"], groups: Sequence[Sequence[int]], side: int
+) -> Bool[np.ndarray, "{side} {side}"]:
+    """The pixels inside any group's outline, widened by some of the distance of the eyes where it is not the face's."""
+    mask = np.zeros((side, side), np.uint8)
+    for group in groups:
+        outline = cv2.convexHull(np.rint((landmarks[list(group)] * side - 0.5) * 16).astype(np.int32))
+        cv2.fillConvexPoly(mask, outline, 1, cv2.LINE_8, shift=4)
+    wider = 0 if len(groups[0]) == 68 else round(float(interocular(landmarks)) * side * WIDER)
+    return cv2.dilate(mask, np.ones((2 * wider + 1,) * 2, np.uint8)) > 0
+
+
+def _detail(frame: UInt8[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s"]:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.abs(cv2.Laplacian(grey, cv2.CV_32F))
 
 
 def landmark_error(found: Float[np.ndarray, "t 68 2"], wanted: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, " t"]:

@@ -6,34 +6,41 @@ References:
 
 import hashlib
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
 from talkinghead.face.draw import draw_landmarks
 from talkinghead.face.frames import evenly_spread
-from talkinghead.media.image import resize, sheet
+from talkinghead.media.image import sheet
 from talkinghead.motion.motion import Motion
-from talkinghead.portrait.avatar.avatar import Avatar, feed_forward
+from talkinghead.portrait.avatar.avatar import Avatar
 from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
-from talkinghead.portrait.data.photos import Photos
 from talkinghead.portrait.data.shards import Track
-from talkinghead.portrait.evaluation.measures import Judges, Scores
+from talkinghead.portrait.evaluation.measures import Judges, Scores, known
+from talkinghead.portrait.evaluation.methods import (
+    OTHER,
+    TRAINING_FREE,
+    Case,
+    Frames,
+    avatars,
+    in_order,
+    label,
+    resized,
+)
 from talkinghead.portrait.evaluation.metrics import acceleration
-from talkinghead.portrait.evaluation.protocol import Split, longest_run
-from talkinghead.portrait.evaluation.records import Record
-from talkinghead.portrait.evaluation.tables import METHODS
+from talkinghead.portrait.evaluation.protocol import frame_rate, longest_run
+from talkinghead.portrait.evaluation.report.records import Record
+from talkinghead.portrait.evaluation.rig_distance import RigDistance
 from talkinghead.portrait.networks.head import FewShotHead
-from talkinghead.portrait.training.config import FineTuningConfig, Hardware
-from talkinghead.portrait.training.fine_tuning import fine_tune
-from talkinghead.portrait.warping.source_photos import source_distances
-from talkinghead.portrait.warping.warp import Warp
+from talkinghead.portrait.training.config import FineTuningConfig
 
 SHEET_ROWS = 4
 
-Frames = UInt8[np.ndarray, "n s s 3"]
+Examined = tuple[Record, UInt8[np.ndarray, "h w 3"]]
+"""What was measured, and a sheet of some results."""
+
 Rows = dict[str, list[UInt8[np.ndarray, "s s 3"]]]
 """Rows of pictures by their labels."""
 
@@ -58,64 +65,71 @@ class Examiner:
     Args:
         judges: what measures.
         settings: what is done.
-        head: meta-learned; None evaluates the baselines alone.
+        heads: meta-learned, by name; the one without a name is ours. None at all leaves the baselines.
         accelerator: Lightning's name of the device.
     """
 
-    def __init__(self, judges: Judges, settings: Settings, *, head: FewShotHead | None, accelerator: str = "cpu"):
-        self.judges, self.settings, self.head, self.accelerator = judges, settings, head, accelerator
+    def __init__(
+        self,
+        judges: Judges,
+        settings: Settings,
+        *,
+        heads: dict[str, FewShotHead] | None = None,
+        accelerator: str = "cpu",
+    ):
+        self.judges, self.settings, self.heads, self.accelerator = judges, settings, heads or {}, accelerator
         self._found: tuple[str, np.ndarray] | None = None
 
     def examine(
-        self, track: Track, split: Split, *, shots: int, driver: Track | None = None
-    ) -> tuple[Record, UInt8[np.ndarray, "h w 3"]]:
-        """Measures of every method with the first `shots` source frames, and a sheet of some results.
+        self, case: Case, *, driver: Track | None = None, programs: dict[str, Frames] | None = None
+    ) -> Examined:
+        """Measures of every method, and a sheet of some results.
 
         Args:
-            track: the video.
-            split: its source and held-out frames.
-            shots: T.
+            case: a person's photos, and the frames to be made of them.
             driver: another person's video.
+            programs: the case's frames as other programs made them, by the programs' names.
         """
         size = self.settings.size
-        sources, targets = split.pool[:shots], split.targets
-        decoded = track.frames(sources.tolist())
-        photos, truth = resized(decoded, size), resized(track.frames(targets.tolist()), size)
-        landmarks, wanted = track.landmarks[sources], track.landmarks[targets]
-        apart = np.stack([source_distances(one, landmarks) for one in wanted])
-        nearest = apart.argmin(1)
         frames: dict[str, Frames] = {}
-        avatars = self._avatars(track, sources, decoded)
-        for method, avatar in avatars.items():
-            frames[method] = resized(avatar.render_batch(wanted, device=self.judges.device), size)
-        frames["copy"] = photos[nearest]
-        warps = [Warp(*source, denoise=False, sharp=False) for source in zip(photos, landmarks, strict=True)]
-        frames["warp"] = np.stack([warps[photo].to(one) for photo, one in zip(nearest, wanted, strict=True)])
-        frames["truth"] = truth
-        source_embedding = self.judges.embed(photos, landmarks).mean(0)
-        values = {"wanted": wanted, "distance": apart.min(1).astype(np.float32)}
-        for method, scores in self._judge(frames, wanted, source_embedding).items():
-            values |= {f"{method}/{name}": value for name, value in scores.items()}
+        ours = None
+        for method, make in avatars(case, self.heads, self.settings.fine_tuning, self.accelerator).items():
+            avatar = make()
+            ours = ours if OTHER in method else avatar
+            frames[method] = resized(avatar.render_batch(case.wanted, device=self.judges.device), size)
+        frames |= {name: resized(made, size) for name, made in (programs or {}).items()}
+        frames |= {method: render(case, size) for method, render in TRAINING_FREE.items()}
+        frames["truth"] = resized(case.truth, size)
+        source_embedding = self.judges.embed(resized(case.photos, size), case.landmarks).mean(0)
+        values = self._measured(case, frames, source_embedding)
         rows: Rows = {}
-        if driver is not None and avatars and shots == self.settings.cross_shots:
-            crossed, rows = self._cross(list(avatars.values())[-1], driver, source_embedding)
+        if driver is not None and ours is not None and case.shots == self.settings.cross_shots:
+            crossed, rows = self._cross(ours, driver, source_embedding)
             values |= crossed
-        record = Record(track.identity, track.video, shots, len(sources), values)
-        return record, results_sheet(frames, wanted, values["distance"], more=rows)
+        record = Record(case.person, case.video, case.shots, len(case.photos), values)
+        shown = {method: made[case.held_out] for method, made in frames.items()}
+        return record, results_sheet(shown, case.wanted[case.held_out], values["distance"], more=rows)
 
-    def _avatars(self, track: Track, sources: Int[np.ndarray, " k"], decoded: Frames) -> dict[str, Avatar]:
-        """The feed-forward and the fine-tuned avatar, from the source frames as the track holds them."""
-        if self.head is None:
-            return {}
-        frames = resized(decoded, self.head.config.photo_side or self.settings.size)
-        names = tuple(f"{track.video} frame {index}" for index in sources)
-        hashes = tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames)
-        photos = Photos(frames, track.landmarks[sources], names, hashes)
-        avatars = {"ff": feed_forward(self.head, photos)}
-        if self.settings.fine_tuning is not None:
-            tuned = fine_tune(self.head, photos, self.settings.fine_tuning, hardware=Hardware(self.accelerator))
-            avatars["ft"] = tuned.avatar
-        return avatars
+    def _measured(self, case: Case, frames: dict[str, Frames], source_embedding: torch.Tensor) -> dict[str, np.ndarray]:
+        """What a record holds: of the held-out frames every measure, of the consecutive ones how much they shake."""
+        held_out, wanted = case.held_out, case.wanted[case.held_out]
+        rig = RigDistance(np.concatenate([case.landmarks, case.wanted]))
+        values = {
+            "wanted": wanted,
+            "distance": case.apart.min(1)[held_out].astype(np.float32),
+            "turn": rig.turns(case.landmarks, wanted),
+        }
+        judged = self._judge({method: made[held_out] for method, made in frames.items()}, wanted, source_embedding)
+        for method, scores in judged.items():
+            scores |= rig.distances(scores["landmarks"], judged["truth"]["landmarks"])
+            values |= {f"{method}/{name}": value for name, value in scores.items()}
+        shakes = {method: self._shake(made[case.moving], case.wanted[case.moving]) for method, made in frames.items()}
+        values |= {f"{method}/acceleration": np.array([one, shakes["truth"]]) for method, one in shakes.items()}
+        return values
+
+    def _shake(self, frames: Frames, wanted: Float[np.ndarray, "n 68 2"]) -> float:
+        """Acceleration of the landmarks found in consecutive frames."""
+        return acceleration(self.judges.find_landmarks(frames, wanted))
 
     def _judge(
         self, frames: dict[str, Frames], wanted: Float[np.ndarray, "n 68 2"], source_embedding: torch.Tensor
@@ -123,7 +137,7 @@ class Examiner:
         """Measures of each method. True frames are aligned as results are: by the landmarks found in them."""
         truth = frames["truth"]
         found = self._true_landmarks(truth, wanted)
-        true_embedding = self.judges.embed(truth, np.where(np.isfinite(found), found, wanted).astype(np.float32))
+        true_embedding = self.judges.embed(truth, known(found, wanted))
         return {
             method: self.judges.measure(
                 result,
@@ -131,6 +145,7 @@ class Examiner:
                 wanted,
                 true_embedding=true_embedding,
                 source_embedding=source_embedding,
+                true_found=found,
                 found=found if method == "truth" else None,
             )
             for method, result in frames.items()
@@ -151,8 +166,7 @@ class Examiner:
         if len(chosen) < 3:
             return {}, {}
         times, driving = driver.times[chosen], driver.landmarks[chosen]
-        fps = Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
-        motion = Motion(driving, np.ones(len(driving), np.float32), fps)
+        motion = Motion(driving, np.ones(len(driving), np.float32), frame_rate(times))
         animation = avatar.animate(motion, ReenactmentConfig(motion="relative"), device=self.judges.device)
         moved, results = animation.landmarks, resized(np.stack(list(animation)), self.settings.size)
         drivers = resized(driver.frames(chosen.tolist()), self.settings.size)
@@ -175,11 +189,6 @@ class Examiner:
         }, rows
 
 
-def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "n {size} {size} 3"]:
-    """Frames brought to a size; averaged where they shrink."""
-    return np.stack([resize(frame, size) for frame in frames])
-
-
 def results_sheet(
     frames: dict[str, Frames],
     wanted: Float[np.ndarray, "n 68 2"],
@@ -198,12 +207,12 @@ def results_sheet(
     order = np.argsort(distance, kind="stable")
     chosen = order[evenly_spread(len(order), SHEET_ROWS)]
     size = frames["truth"].shape[1]
-    shown = [name for name in METHODS if name in frames and name != "copy"]
+    shown = [name for name in in_order(list(frames)) if name != "copy"]
     rows = []
     for index in chosen:
         drawn = draw_landmarks(wanted[index], size)
         rows.append([frames["copy"][index], drawn, *(frames[name][index] for name in shown)])
-    columns = ["nearest photo", "landmarks", *(METHODS[name].removeprefix("nearest photo, ") for name in shown)]
+    columns = ["nearest photo", "landmarks", *(label(name).removeprefix("nearest photo, ") for name in shown)]
     labels = [f"{distance[index]:.2f} of the eyes' distance from the nearest photo" for index in chosen]
     more = more or {}
     return sheet([*rows, *more.values()], labels=[*labels, *more], column_labels=columns)

@@ -7,7 +7,8 @@ References:
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from talkinghead.face.frames import evenly_spread
 
 FEWEST_TARGETS = 8
 """A video that leaves fewer held-out frames is left out."""
+
+RUN, SHORTEST_RUN = 16, 6
+"""Consecutive frames in which shake is measured, at most and at least."""
 
 REPEAT = 0.4
 """Mean difference, of 256 values, up to which two frames shrunk to 32 px are one frame seen twice: encoded again it
@@ -59,6 +63,8 @@ class Split:
     """Frames that may be sources, in the order in which they are taken: T sources are the first T."""
     targets: Int[np.ndarray, " n"]
     """Held-out frames, in order of time."""
+    run: Int[np.ndarray, " r"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Frames away from the sources that follow each other, to see how much a result shakes."""
 
 
 def split_frames(
@@ -84,7 +90,9 @@ def split_frames(
     away = np.abs(times[others, None] - times[pool]).min(1, initial=np.inf) if len(others) else np.zeros(0)
     fresh = np.array([pictures is None or _is_new(pictures[index], pictures[pool]) for index in others], bool)
     free = others[(away >= protocol.gap) & fresh]
-    return Split(random.permutation(pool), free[evenly_spread(len(free), protocol.held_out)])
+    run = free[longest_run(times[free], most=RUN)]
+    targets = free[evenly_spread(len(free), protocol.held_out)]
+    return Split(random.permutation(pool), targets, run if len(run) >= SHORTEST_RUN else run[:0])
 
 
 def _is_new(picture: UInt8[np.ndarray, " n"], others: UInt8[np.ndarray, "k n"]) -> bool:
@@ -111,6 +119,11 @@ def strangers(identities: Sequence[str]) -> list[int | None]:
         others = ((index + step) % count for step in range(1, count))
         found.append(next((other for other in others if identities[other] != identity), None))
     return found
+
+
+def frame_rate(times: Float[np.ndarray, " t"]) -> Fraction:
+    """Frames a second of two frames or more."""
+    return Fraction(1 / float(np.median(np.diff(times)))).limit_denominator(1001)
 
 
 def longest_run(times: Float[np.ndarray, " t"], *, most: int) -> Int[np.ndarray, " n"]:

@@ -11,6 +11,7 @@ from people import PAINTER, TINY, drawn_photos, tiny_head, turned_face
 
 from talkinghead.errors import UserError
 from talkinghead.face.draw import draw_landmarks
+from talkinghead.face.frames import fill_gaps
 from talkinghead.face.smooth import one_euro
 from talkinghead.media.audio import read_sound
 from talkinghead.media.video import probe, read_frames
@@ -55,10 +56,8 @@ def test_by_default_lost_frames_are_held_all_are_smoothed_and_the_face_stays_the
     for missing in ("hold", "fade"):
         filled = fill_gaps(driven.landmarks, lost.seen, fps=float(driven.fps), how=missing)
         smooth = one_euro(filled, float(driven.fps), strength=1.0)
-        wanted = retarget(
-            smooth, avatar.source_landmarks, mode="absolute", adapt_scale=True, keep_proportions=True,
-            confidence=lost.confidence,
-        )  # fmt: skip
+        as_the_person = RetargetConfig("absolute", adapt_scale=True, keep_proportions=True)
+        wanted = retarget(smooth, avatar.source_landmarks, as_the_person, confidence=lost.confidence)
         config = ReenactmentConfig() if missing == "hold" else ReenactmentConfig(missing=missing)
         assert np.array_equal(retarget_motion(lost, avatar.source_landmarks, config), wanted)
 
@@ -199,10 +198,10 @@ def test_frames_are_written_as_they_are_rendered(avatar, driven, tmp_path, monke
     rendered, waiting = 0, []
     render_batch = avatar.render_batch
 
-    def counted(landmarks: np.ndarray, **options: object) -> np.ndarray:
+    def counted(landmarks: np.ndarray, *more: object, **options: object) -> np.ndarray:
         nonlocal rendered
         rendered += len(landmarks)
-        return render_batch(landmarks, **options)
+        return render_batch(landmarks, *more, **options)
 
     monkeypatch.setattr(avatar, "render_batch", counted)
     config = ReenactmentConfig(batch_size=3)

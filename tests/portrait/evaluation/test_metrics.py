@@ -1,11 +1,15 @@
 """Formulas against known values and against scikit-image."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from talkinghead.face.landmarks import OUTER_LIPS
 from talkinghead.portrait.evaluation import metrics
+from talkinghead.portrait.evaluation.metrics import region, sharpness
+from talkinghead.testing.synthetic import drawn_track
 
 
 @pytest.fixture
@@ -167,3 +171,25 @@ def test_far_third_takes_the_farthest_targets():
     assert metrics.far_third(np.array([1.0, 9, 2, 8, 3, 7])).tolist() == [False, True, False, True, False, False]
     assert metrics.far_third(np.arange(7.0)).sum() == 3
     assert metrics.far_third(np.zeros(0)).sum() == 0
+
+
+def test_sharpness_is_that_of_the_truth_and_falls_where_the_result_is_blurred():
+    track = drawn_track(0, frames=3, side=128)
+    truth = track.frames()
+    noisy = np.clip(truth + np.random.default_rng(0).normal(0, 20, truth.shape), 0, 255).astype(np.uint8)
+    same = sharpness(noisy, noisy, track.landmarks)
+    assert set(same) == {"sharp_face", "sharp_mouth", "sharp_eyes"}
+    for values in same.values():
+        assert values == pytest.approx(1)
+    mouth = np.stack([region(one, (OUTER_LIPS,), 128) for one in track.landmarks])[..., None]
+    blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 3) for frame in noisy])
+    measured = sharpness(np.where(mouth, blurred, noisy), noisy, track.landmarks)
+    assert (measured["sharp_mouth"] < 0.5).all()
+    assert measured["sharp_eyes"] == pytest.approx(1, abs=0.05)
+    assert ((measured["sharp_mouth"] < measured["sharp_face"]) & (measured["sharp_face"] < 1)).all()
+
+
+def test_regions_outside_the_frame_are_unknown():
+    frame = np.zeros((1, 32, 32, 3), np.uint8)
+    measured = sharpness(frame, frame, np.full((1, 68, 2), 3, np.float32) + np.random.default_rng(0).random((1, 68, 2)))
+    assert all(np.isnan(values).all() for values in measured.values())

@@ -4,6 +4,7 @@ import torch
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.discriminator import Discriminator
 from talkinghead.portrait.training.adversarial_losses import (
+    adversarial_terms,
     feature_matching,
     hinge_discriminator,
     hinge_generator,

@@ -148,18 +148,6 @@ def test_hair_follows_brows_nose_and_corners_of_the_eyes_alone(face):
     assert pulling == [*range(17, 36), 36, 39, 42, 45]
 
 
-def test_similarity_finds_turn_scale_and_shift(face):
-    spin = 1.3 * np.array([[0.8, -0.6], [0.6, 0.8]])
-    turned = face @ spin.T + [0.2, -0.1]
-    assert similarity(face, turned, np.array([[0.0, 0], [1, 0]])) == pytest.approx(
-        np.array([[0.2, -0.1], [0.2 + 1.3 * 0.8, -0.1 + 1.3 * 0.6]]), abs=1e-6
-    )
-    in_one_place = np.full((3, 2), 0.5)
-    assert similarity(in_one_place, in_one_place + [0.1, 0], np.array([[0.2, 0.3]])) == pytest.approx(
-        np.array([[0.3, 0.3]])
-    )
-
-
 def test_the_edge_is_held_by_points_a_sixth_apart_that_are_not_beside_the_face(face):
     edge = {tuple(point) for point in warp.frame_points().round(6).tolist()}
     sixths = np.linspace(0, 1, 7).round(6).tolist()

@@ -11,7 +11,7 @@ import numpy as np
 from talkinghead.media.files import atomic_path
 from talkinghead.portrait.data.shards import Track
 
-VERSION = 2
+VERSION = 4
 """Raised when a measure or the rendering changes, so that records of an older one are made again."""
 
 
@@ -26,7 +26,8 @@ class Record:
     sources: int
     """T that the video had."""
     values: dict[str, np.ndarray]
-    """`METHOD/MEASURE` -> one row a target frame; `wanted` landmarks, `distance` to the nearest source, `cross/...`."""
+    """`METHOD/MEASURE` -> one row a target frame; `wanted` landmarks, `distance` and `turn` to the nearest source,
+    `cross/...`."""
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.values[name]
@@ -38,7 +39,7 @@ class Record:
 
     @property
     def methods(self) -> list[str]:
-        """What was measured, in the order of tables."""
+        """What was measured."""
         return list(dict.fromkeys(name.split("/")[0] for name in self.values if name.endswith("/ssim")))
 
     def save(self, path: Path) -> None:

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from portrait.evaluation.test_aggregate import NAMES, make_record
+from portrait.evaluation.report.test_aggregate import NAMES, make_record
 
 from talkinghead.portrait.evaluation.protocol import Protocol
-from talkinghead.portrait.evaluation.tables import Results, finite, method_table, number, summarise, to_markdown
+from talkinghead.portrait.evaluation.report.tables import Results, finite, method_table, number, summarise, to_markdown
 
 
 @pytest.fixture

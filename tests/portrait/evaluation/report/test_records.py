@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from talkinghead.portrait.evaluation.records import Record, fingerprint, record_key
+from talkinghead.portrait.evaluation.report.records import Record, fingerprint, record_key
 from talkinghead.testing.synthetic import drawn_track
 
 
