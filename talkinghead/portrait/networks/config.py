@@ -138,6 +138,6 @@ LIGHT = PortraitConfig(
     max_channels=192,
     embedding_dim=192,
     attention=False,
-    compositing=CompositingConfig(),
+    compositing=CompositingConfig(layers=True),
 )
-"""The same layout, narrower, over a warped source: two CPU cores render it in real time."""
+"""The same layout, narrower, over photos moved in layers at their own size: two CPU cores render it."""
