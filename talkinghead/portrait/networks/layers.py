@@ -173,60 +173,91 @@ class Linear(SpectralWeight):
             return F.linear(x.float(), self.effective(), self.bias)
 
 
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """What sums are taken in: single precision for halves."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def _sum_over_space(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
-    return x.permute(0, 2, 3, 1).flatten(1, 2).sum(1, dtype=torch.float32)[:, :, None, None]
+    return x.permute(0, 2, 3, 1).flatten(1, 2).sum(1, dtype=_wide(x.dtype))[:, :, None, None]
 
 
-def _group_norm(x: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Every channel of every sample normalised over its places, then scaled and shifted; with 1 / deviation."""
+def normalised_by_kernel(
+    x: Float[Tensor, "b c h w"], scale: Tensor | None = None, shift: Tensor | None = None
+) -> tuple[Tensor, Float[Tensor, "b c"]]:
+    """Every channel of every sample normalised over its places, then scaled and shifted; with 1 / deviation.
+
+    PyTorch's group normalisation with one channel a group: on a CPU the one kernel that keeps the channels-last layout.
+    A GPU's refuses that layout before PyTorch 2.14, and maps in half precision with scales in single precision always.
+    """
     b, c, h, w = x.shape
     # The half-precision kernel is slow on small maps.
-    wide = x.float() if x.dtype == torch.bfloat16 and h * w <= 256 and x.device.type == "cpu" else x
+    wide = x.float() if x.dtype == torch.bfloat16 and h * w <= 256 else x
     y, _, rstd = torch.native_group_norm(wide, scale, shift, b, c, h * w, c, EPSILON)
     return y.to(x.dtype), rstd
+
+
+def normalised_plainly(x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Float[Tensor, "b c"]]:
+    """The same without scale and shift, in plain operations of any device, which `torch.compile` makes one kernel of."""
+    wide = x.to(_wide(x.dtype))
+    variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
+    rstd = torch.rsqrt(variance + EPSILON)
+    return ((wide - mean) * rstd).to(x.dtype), rstd[:, :, 0, 0]
 
 
 class _NormScaleRelu(torch.autograd.Function):
     """relu(instance_norm(x) * scale + shift), with scale and shift for each sample and channel.
 
-    PyTorch has no such kernel that keeps the channels-last layout; group normalisation with one channel a group has.
+    Of what came in, only the normalised map is kept for the way back.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
-        normed, rstd = _group_norm(x, None, None)
+    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor, kernel: bool) -> Tensor:  # type: ignore[no-untyped-def, override]
+        normed, rstd = normalised_by_kernel(x) if kernel else normalised_plainly(x)
         y = torch.addcmul(shift.to(x.dtype), normed, scale.to(x.dtype)).relu_()
         ctx.save_for_backward(normed, y, rstd, scale)
         return y
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[no-untyped-def, override]
         normed, y, rstd, scale = ctx.saved_tensors
         count = normed.shape[2] * normed.shape[3]
         gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
         d_shift = _sum_over_space(gradient)
         d_scale = _sum_over_space(gradient * normed)
-        slope = scale.float() * rstd.float()[:, :, None, None]
+        slope = scale.to(_wide(scale.dtype)) * rstd.to(_wide(rstd.dtype))[:, :, None, None]
         dx = torch.addcmul(
             (-slope * d_shift / count).to(normed.dtype), normed, (-slope * d_scale / count).to(normed.dtype)
         )
         dx.addcmul_(gradient, slope.to(normed.dtype))
-        return dx, d_scale.to(scale.dtype), d_shift.to(scale.dtype)
+        return dx, d_scale.to(scale.dtype), d_shift.to(scale.dtype), None
 
 
 def norm_scale_relu(
-    x: Float[Tensor, "b c h w"], scale: Float[Tensor, "b c"], shift: Float[Tensor, "b c"]
+    x: Float[Tensor, "b c h w"],
+    scale: Float[Tensor, "b c"],
+    shift: Float[Tensor, "b c"],
+    *,
+    kernel: bool | None = None,
 ) -> Float[Tensor, "b c h w"]:
     """Adaptive instance normalisation followed by a ReLU.
+
+    Args:
+        x: maps.
+        scale: of each sample and channel.
+        shift: of each sample and channel.
+        kernel: normalise by the CPU's kernel rather than by plain operations; None does so on a CPU.
 
     References:
         Huang and Belongie 2017, Arbitrary style transfer in real time with adaptive instance normalization.
     """
+    kernel = x.device.type == "cpu" if kernel is None else kernel
     x = x.contiguous(memory_format=torch.channels_last)
     alike = len(scale) == 1 or scale.stride(0) == shift.stride(0) == 0
-    if alike and not torch.is_grad_enabled():  # one kernel does it all
-        return _group_norm(x, scale[0], shift[0])[0].relu_()
-    return _NormScaleRelu.apply(x, scale[:, :, None, None], shift[:, :, None, None])
+    if kernel and alike and not torch.is_grad_enabled():  # one kernel does it all
+        return normalised_by_kernel(x, scale[0], shift[0])[0].relu_()
+    result: Tensor = _NormScaleRelu.apply(x, scale[:, :, None, None], shift[:, :, None, None], kernel)
+    return result
 
 
 class InstanceNormRelu(nn.Module):

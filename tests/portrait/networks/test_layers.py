@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -67,9 +69,30 @@ def test_norm_scale_relu_equals_instance_norm_with_scale_and_shift():
     assert torch.allclose(norm_scale_relu(x, scale, shift), plain, atol=1e-5)
 
 
-def test_norm_scale_relu_has_the_right_gradient():
+@pytest.mark.parametrize("kernel", [True, False])
+def test_norm_scale_relu_has_the_right_gradient(kernel):
     inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 4, 4), (2, 3), (2, 3))]
-    assert torch.autograd.gradcheck(norm_scale_relu, inputs, eps=1e-6, atol=1e-4)
+    assert torch.autograd.gradcheck(partial(norm_scale_relu, kernel=kernel), inputs, eps=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [8, 32])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-12), (torch.float32, 2e-5), (torch.bfloat16, 0.04)])
+def test_plain_operations_normalise_as_the_kernel_does(dtype, most, size):
+    x = (3 + 2 * torch.randn(3, 5, size, size)).to(dtype)
+    scale, shift, weight = torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 5, size, size).to(dtype)
+    if dtype == torch.float64:
+        scale, shift = scale.double(), shift.double()
+    results = []
+    for kernel in (True, False):
+        leaves = [value.clone().requires_grad_() for value in (x, scale, shift)]
+        y = norm_scale_relu(*leaves, kernel=kernel)
+        (y * weight).sum().backward()
+        with torch.no_grad():
+            alike = norm_scale_relu(x, scale[:1].expand(3, -1), shift[:1].expand(3, -1), kernel=kernel)
+        results.append([y.detach(), alike, *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*results, strict=True):
+        assert one.dtype == other.dtype
+        assert float((one - other).abs().max()) <= most * max(1, float(one.abs().max()))
 
 
 def test_instance_norm_starts_as_plain_normalisation():
