@@ -8,7 +8,7 @@ from typing import Any
 from talkinghead.commands.options import Verb, plain_recipe, ranged
 from talkinghead.errors import refuse_low
 from talkinghead.portrait.data.episodes_config import EpisodeDataConfig
-from talkinghead.portrait.training.config import MetaLearningConfig
+from talkinghead.portrait.training.config import MetaLearningConfig, refuse_scaled
 from talkinghead.training.run import RunConfig
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class HeadRun(RunConfig):
             object.__setattr__(self, "show_every", self.sheet_every)
         super().__post_init__()
         refuse_low(vars(self), group="run.", validation_episodes=1)
+        refuse_scaled(self.precision, "run.precision")
 
 
 VERB = Verb(
@@ -91,12 +92,12 @@ def train(
     torch.set_float32_matmul_precision("high")
     seed_everything(run.seed, verbose=False)
     episodes = EpisodeData(data)
-    module = MetaLearning(model, make_content_loss(model.perceptual), num_videos=episodes.num_videos)
+    module = MetaLearning(model, make_content_loss(model.perceptual), videos=episodes.videos)
     if run.start_from is not None and not (run.folder / CHECKPOINT).is_file():
         path = default_head_path() if str(run.start_from) == "shipped" else run.start_from
         module.start_from(FewShotHead.load(path)[0])
     episodes.steps, episodes.first_step = run.steps, first_step(run)
-    provenance = {"recipe": recipe, "videos": episodes.num_videos}
+    provenance = {"recipe": recipe, "videos": len(episodes.videos)}
     keeper = HeadRunFolder(run, provenance, validation_episodes=run.validation_episodes)
     fit(run, module, episodes, keeper, first=episodes.first_step, settings=settings)
     log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)

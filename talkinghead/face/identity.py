@@ -130,8 +130,8 @@ def chip_transform(landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 2 3"]
 
     Least squares over five points, as complex numbers: z_crop = a z_chip + b.
     """
-    points = landmarks[:, _CHIP_POINTS, :].double() * 2 - 1
-    template = torch.from_numpy(_CHIP_TEMPLATE).to(points) * 2 - 1
+    points = torch.stack([landmarks[:, point] for point in _CHIP_POINTS], 1).double() * 2 - 1
+    template = _chip_template(points.device)
     target = torch.complex(points[..., 0], points[..., 1])
     source = torch.complex(template[:, 0], template[:, 1])
     centred = source - source.mean()
@@ -139,6 +139,13 @@ def chip_transform(landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 2 3"]
     b = target.mean(1) - a * source.mean()
     rows = [torch.stack([a.real, -a.imag, b.real], 1), torch.stack([a.imag, a.real, b.imag], 1)]
     return torch.stack(rows, 1).float()
+
+
+@cache
+def _chip_template(device: torch.device) -> Float[Tensor, "5 2"]:
+    """Where the five points lie in a chip, -1..1; brought to a GPU once, because it would wait for each copy."""
+    with torch.inference_mode(False):
+        return torch.from_numpy(_CHIP_TEMPLATE).to(device, torch.float64) * 2 - 1
 
 
 def face_chips(

@@ -195,7 +195,12 @@ def frame_to_tensor(frame: UInt8[np.ndarray, "*n h w c"]) -> "torch.Tensor":
     """Frames on disk (0..255, h w c) as the networks take them: float -1..1, (c, h, w), channels last in memory."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, -3).float().div_(127.5).sub_(1)
+    return pixels_to_floats(torch.from_numpy(np.ascontiguousarray(frame)))
+
+
+def pixels_to_floats(pixels: "torch.Tensor") -> "torch.Tensor":
+    """The same for uint8 frames (*n, h, w, c) that lie in a tensor, on its device."""
+    return pixels.movedim(-1, -3).float().div_(127.5).sub_(1)
 
 
 def sheet(

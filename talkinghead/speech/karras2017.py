@@ -245,8 +245,8 @@ class RunningBalance(nn.Module):
         if self.training:
             self.batches += 1
             self.mean_square.lerp_(loss.detach().square().mean().to(self.mean_square.dtype), 1 - self.decay)
-        steps = max(int(self.batches), 1)
-        corrected = self.mean_square / (1 - self.decay**steps)
+        correction = 1 - self.decay ** self.batches.clamp_min(1).double()
+        corrected = self.mean_square / correction.to(self.mean_square.dtype)
         return loss.mean() / (corrected.sqrt() + self.eps)
 
 

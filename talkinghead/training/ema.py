@@ -18,8 +18,10 @@ def follow(averages: Iterable[Tensor], weights: Iterable[Tensor], decay: float) 
     Raises:
         ValueError: if there are not as many of the one as of the other.
     """
-    for average, weight in zip(averages, weights, strict=True):
-        if average.is_floating_point():
-            average.lerp_(weight.detach(), 1 - decay)
-        else:
+    pairs = list(zip(averages, weights, strict=True))
+    moving = [(average, weight.detach()) for average, weight in pairs if average.is_floating_point()]
+    if moving:  # on a GPU, a few kernels for all of them
+        torch._foreach_lerp_([average for average, _ in moving], [weight for _, weight in moving], 1 - decay)
+    for average, weight in pairs:
+        if not average.is_floating_point():
             average.copy_(weight)

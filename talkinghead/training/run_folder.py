@@ -91,7 +91,8 @@ class RunFolder(Callback):
 
 def _step(module: Any) -> int:
     """Batches that a module has learnt from."""
-    return int(module.steps_done)
+    steps: int = module.steps_done
+    return steps
 
 
 def _gpus(module: LightningModule) -> list[torch.device]:

@@ -32,7 +32,7 @@ def make_trainer(run: RunConfig, folder_keeper: Callback, *, first_step: int) ->
             default_root_dir=run.folder,
             accelerator=run.accelerator,
             devices=run.devices,
-            strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if run.devices > 1 else "auto",
+            strategy=DDPStrategy(broadcast_buffers=False) if run.devices > 1 else "auto",
             precision=run.precision,  # type: ignore[arg-type]
             max_epochs=1,
             use_distributed_sampler=False,

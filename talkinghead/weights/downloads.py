@@ -12,7 +12,7 @@ from talkinghead.errors import UserError
 
 WEIGHT_FILES = {
     "vgg19_caffe.pth": ("https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth", "d01eb7cb"),
-    "vgg_face_dag.pth": ("http://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth", None),
+    "vgg_face_dag.pth": ("https://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth", None),
 }
 """File name: (where it comes from, first digits of its SHA-256 where its publisher states them)."""
 

@@ -166,7 +166,7 @@ def test_discriminator_gives_a_map_after_each_block_and_a_score_without_bound():
 
 
 def test_columns_change_only_where_they_were_read():
-    columns = VideoColumns(10, 4)
+    columns = VideoColumns([str(video) for video in range(10)], 4)
     before = columns.table.clone()
     columns.update(torch.tensor([3, 7, 3]), torch.ones(3, 4), lr=0.1)
     changed = (columns.table != before).any(1)
@@ -175,7 +175,7 @@ def test_columns_change_only_where_they_were_read():
 
 
 def test_columns_follow_adam_without_momentum():
-    columns, index = VideoColumns(3, 4), torch.tensor([1])
+    columns, index = VideoColumns("abc", 4), torch.tensor([1])
     reference = columns.table[1].clone().requires_grad_()
     adam = torch.optim.Adam([reference], lr=0.01, betas=(0.0, 0.999), eps=1e-5)
     for _ in range(5):

@@ -8,7 +8,7 @@ from talkinghead.face import landmarks as scheme
 from talkinghead.face.crop import window_for
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.media.video import probe, read_frames
-from talkinghead.portrait.data.episodes import Episodes
+from talkinghead.portrait.data.episodes import Episodes, unpacked
 from talkinghead.portrait.data.episodes_config import EpisodeConfig
 from talkinghead.portrait.data.shards import Shards
 from talkinghead.testing.drawn_person import Person
@@ -141,7 +141,7 @@ def test_shards_hold_one_track_a_person(tmp_path):
 
 def test_drawn_episodes_have_the_form_of_episodes_from_shards(tmp_path):
     write_drawn_shards(tmp_path / "shards", people=1, frames=5, side=32)
-    from_shards = Episodes(Shards(tmp_path / "shards"), EpisodeConfig(shots=3, size=32))[0]
+    from_shards = unpacked(Episodes(Shards(tmp_path / "shards"), EpisodeConfig(shots=3, size=32))[0])
     drawn = episode_batch(batch=2, shots=3, size=32)
     assert {name: (2, *tensor.shape) for name, tensor in from_shards.items()} == {
         name: tuple(tensor.shape) for name, tensor in drawn.items()

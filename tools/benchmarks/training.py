@@ -56,7 +56,7 @@ def make_module(config: PortraitConfig, *, videos: int, content: str) -> MetaLea
     """The training module; the paper's content networks keep random weights here, because only time is asked."""
     with patch.object(perceptual, "read_weights", lambda name: {}):
         loss = perceptual.make_content_loss(content)
-    return MetaLearning(MetaLearningConfig(portrait=config), loss, num_videos=videos)
+    return MetaLearning(MetaLearningConfig(portrait=config), loss, videos=[str(video) for video in range(videos)])
 
 
 def time_steps(module: MetaLearning, batches: list[Episode], *, dtype: str, warm_up: int) -> Timing:

@@ -25,7 +25,6 @@ from talkinghead.face.crop import CropWindow, crop_frame
 from talkinghead.face.draw import draw_landmarks, draw_many
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import decode_photo, encode_jpeg, frame_to_tensor
-from talkinghead.media.tensors import refuse_misfit
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.turn_limit import TurnLimit
 from talkinghead.portrait.avatar.animation import Animation, Animator
@@ -36,7 +35,7 @@ from talkinghead.portrait.data.whole_picture import WholePicture
 from talkinghead.portrait.networks.compositing import generate, make_generator
 from talkinghead.portrait.networks.config import PortraitConfig
 from talkinghead.portrait.networks.generator import Generator
-from talkinghead.portrait.networks.head import FewShotHead, folded, read_safetensors
+from talkinghead.portrait.networks.head import FewShotHead, filled, folded, read_safetensors
 from talkinghead.portrait.networks.layers import Conv
 from talkinghead.portrait.warping.head_mesh import Person
 from talkinghead.portrait.warping.layered_photo import Composite
@@ -144,11 +143,8 @@ class Avatar:
                 frames, person = read_layers(tensors, len(landmarks), whole)
             elif config.compositing is not None:
                 frames = tensors.pop("source_frames").numpy()
-            parts = {name.removeprefix("generator."): part.float() for name, part in tensors.items()}
-            with torch.device("meta"):
-                refuse_misfit(make_generator(config, spectral=False, projection=False), parts)
-            generator = make_generator(config, spectral=False, projection=False)
-            generator.load_state_dict(parts)
+            make = partial(make_generator, config, spectral=False, projection=False)
+            generator = filled(make, {name.removeprefix("generator."): part for name, part in tensors.items()})
         except (LookupError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again") from error
         fits = adain_params.shape == (1, generator.num_adain_params) and landmarks.shape[1:] == (68, 2)

@@ -5,6 +5,7 @@ processes or workers draws the same episodes.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from talkinghead.errors import UserError
-from talkinghead.face.draw import draw_many
-from talkinghead.media.image import frame_to_tensor, resize
+from talkinghead.face.draw import draw_tensor
+from talkinghead.media.image import pixels_to_floats, resize
 from talkinghead.portrait.data.augment import NO_AUGMENTATION, EpisodeAugmentation
 from talkinghead.portrait.data.episodes_config import EpisodeConfig, EpisodeDataConfig
 from talkinghead.portrait.data.shards import DamagedTrackError, Shards, Track
@@ -30,6 +31,13 @@ _MOST_REDRAWN = 20
 """Damaged tracks in a row that an episode may meet."""
 
 _log = logging.getLogger(__name__)
+_KNOWN_TRACKS = 4096
+"""Whose landmarks are kept: those of 100 frames take 54 KB, so that a worker keeps 0.2 GiB of them."""
+
+Packed = dict[str, Tensor]
+"""frames (k+1,h,w,3) and warped_source (h,w,c) where asked for, both uint8, drawn (k+1,68,2), landmarks to be drawn,
+target_landmarks (68,2), video_index (); the target comes last. Batches carry one more axis in front. What a worker
+hands to the training: an eighth of the bytes of an `Episode`."""
 
 Episode = dict[str, Tensor]
 """source_frames (k,3,h,w), source_landmark_images, target_frame (3,h,w), target_landmark_image, target_landmarks
@@ -56,7 +64,23 @@ class Draw:
     """Which of the sources is moved to the target; None leaves it to chance."""
 
 
-class Episodes(Dataset[Episode]):
+def unpacked(packed: Packed) -> Episode:
+    """What the networks take, made on the device that holds the frames."""
+    frames, pictures = pixels_to_floats(packed["frames"]), draw_tensor(packed["drawn"], packed["frames"].shape[-2])
+    episode = {
+        "source_frames": frames[..., :-1, :, :, :],
+        "source_landmark_images": pictures[..., :-1, :, :, :],
+        "target_frame": frames[..., -1, :, :, :],
+        "target_landmark_image": pictures[..., -1, :, :, :],
+        "target_landmarks": packed["target_landmarks"],
+        "video_index": packed["video_index"],
+    }
+    if "warped_source" in packed:
+        episode["warped_source"] = pixels_to_floats(packed["warped_source"])
+    return episode
+
+
+class Episodes(Dataset[Packed]):
     """Episodes by number, without end.
 
     Args:
@@ -78,27 +102,26 @@ class Episodes(Dataset[Episode]):
         self._cache_room = int(config.cache_gib * 2**30 / (3 * config.size**2))
         self._open_tracks: dict[int, Track] = {}
         self._heads = TrackHeads(config.seed)
-        self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.usable = [index for index, about in enumerate(shards.about) if about["frames"] > config.shots]
-        if not self.usable:
+        self._known: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self.column, self.videos = shards.about.columns()
+        self.usable = np.flatnonzero(shards.about.frames > config.shots)
+        if not len(self.usable):
             raise UserError(
                 f"{shards.path} holds no track with more than {config.shots} usable frames; prepare longer clips "
                 "or lower --data.shots"
             )
-        identities = shards.identities
-        people: dict[str, list[int]] = {}
-        for index in self.usable:
-            people.setdefault(identities[index], []).append(index)
-        self._people = [people[person] for person in sorted(people)]
+        who = shards.about.person[self.usable]
+        order = np.argsort(who, kind="stable")
+        self._people = np.split(self.usable[order], np.flatnonzero(np.diff(who[order])) + 1)
 
     def draw(self, number: int, *, again: int = 0) -> tuple[Draw, np.random.Generator]:
         """The frames of episode ``number``, and the generator for its further draws; others where it is drawn again."""
         rng = np.random.default_rng([self.config.seed, number, again] if again else [self.config.seed, number])
         if self.config.balance:
             tracks = self._people[rng.integers(len(self._people))]
-            track = tracks[rng.integers(len(tracks))]
+            track = int(tracks[rng.integers(len(tracks))])
         else:
-            track = self.usable[rng.integers(len(self.usable))]
+            track = int(self.usable[rng.integers(len(self.usable))])
         sure = self._sure_frames(track)
         chosen = rng.choice(sure, self.config.shots + 1, replace=False)
         sources, target = chosen[:-1], int(chosen[-1])
@@ -125,10 +148,13 @@ class Episodes(Dataset[Episode]):
         return self._open_tracks[index]
 
     def landmarks(self, track: int) -> tuple[np.ndarray, np.ndarray]:
-        """Landmarks and confidence of every frame of a track."""
+        """Landmarks and confidence of every frame of a track; of the tracks asked for last they are kept."""
         if track not in self._known:
             opened = self._track(track)
-            self._known[track] = (opened.landmarks, opened.confidence)
+            self._known[track] = (opened.landmarks.copy(), opened.confidence.copy())  # not views of the whole track
+        self._known.move_to_end(track)
+        if len(self._known) > _KNOWN_TRACKS:
+            self._known.popitem(last=False)
         return self._known[track]
 
     def _sure_frames(self, track: int) -> np.ndarray:
@@ -148,7 +174,7 @@ class Episodes(Dataset[Episode]):
             self._cache[key] = frame
         return frame
 
-    def __getitem__(self, number: int) -> Episode:
+    def __getitem__(self, number: int) -> Packed:
         for again in range(_MOST_REDRAWN):
             try:
                 return self._episode(*self.draw(number, again=again))
@@ -159,7 +185,7 @@ class Episodes(Dataset[Episode]):
                 _log.warning("episode %d is drawn again (%d so far): %s", number, self.skipped, error)
         raise DamagedTrackError(f"{self.shards.path}: {_MOST_REDRAWN} tracks in a row are damaged; prepare them again.")
 
-    def _episode(self, draw: Draw, rng: np.random.Generator) -> Episode:
+    def _episode(self, draw: Draw, rng: np.random.Generator) -> Packed:
         indices = [*map(int, draw.sources), draw.target]
         frames = np.stack([self._frame(draw.track, index) for index in indices])
         landmarks = self.landmarks(draw.track)[0][indices]
@@ -167,15 +193,11 @@ class Episodes(Dataset[Episode]):
         raw, frames, landmarks = landmarks, change.frames(frames), change.landmarks(landmarks)
         noise = rng.normal(0, 1, landmarks.shape).astype(np.float32) * self.config.augment.landmark_noise
         drawn = change.landmarks(raw + noise) if self._in_layers else landmarks + noise
-        pictures = draw_many(drawn.astype(np.float32), self.config.size)
-        tensors = frame_to_tensor(frames)
         episode = {
-            "source_frames": tensors[:-1],
-            "source_landmark_images": pictures[:-1],
-            "target_frame": tensors[-1],
-            "target_landmark_image": pictures[-1],
+            "frames": torch.from_numpy(frames),
+            "drawn": torch.from_numpy(drawn.astype(np.float32)),
             "target_landmarks": torch.from_numpy(landmarks[-1]),
-            "video_index": torch.tensor(draw.track),
+            "video_index": torch.tensor(int(self.column[draw.track])),
         }
         if self.config.compositing is not None:
             source = self._warped(draw, drawn, rng)
@@ -184,9 +206,10 @@ class Episodes(Dataset[Episode]):
                 photo = self._track(draw.track).frames([pair[0]])[0]
                 wanted = (raw + noise)[-1].astype(np.float32)
                 moved = self._head(draw.track).moved(photo, raw[source], wanted, pair, self.config.size)
-                episode["warped_source"] = frame_to_tensor(change.warped_source(moved))
+                episode["warped_source"] = torch.from_numpy(change.warped_source(moved))
             else:
-                episode["warped_source"] = frame_to_tensor(Warp(frames[source], landmarks[source]).to(drawn[-1]))
+                moved = Warp(frames[source], landmarks[source]).to(drawn[-1])
+                episode["warped_source"] = torch.from_numpy(np.ascontiguousarray(moved))
         return episode
 
     def _warped(self, draw: Draw, drawn: np.ndarray, rng: np.random.Generator) -> int:
@@ -228,11 +251,15 @@ class EpisodeData(LightningDataModule):
         self.held_out = None
         if config.validation is not None:
             self.held_out = Episodes(Shards(config.validation), replace(config, augment=NO_AUGMENTATION))
-        self.num_videos = len(self.episodes.shards)
+        self.videos = self.episodes.videos
         self.first_step = 0
         self.steps = 0
 
-    def train_dataloader(self) -> DataLoader[Episode]:
+    def on_after_batch_transfer(self, batch: Packed, dataloader_idx: int) -> Episode:
+        """Lightning's hook: the batch has reached its device."""
+        return unpacked(batch)
+
+    def train_dataloader(self) -> DataLoader[Packed]:
         """Batches from step ``first_step`` up to ``steps``."""
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         per_step = self.config.batch_size * world

@@ -1,5 +1,7 @@
 """D: whether a frame is real, fits its landmarks and shows the person of its video."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -58,8 +60,15 @@ class VideoColumns(nn.Module):
     Held as a plain buffer with Adam moments of its own: neither a step's time nor its gradients grow with the
     number of videos. Absent from every shipped file.
 
+    Two things differ from the authors' published code. W is not divided by its largest singular value: with 145,569
+    videos that is 23 at the start, made of the random start alone, so that the term of the person would be 23 times
+    smaller than that of w0 (|W_i| 1.3, |w0| 1), and it depends on the size of the collection, which a person's
+    fine-tuning, w0 + e, knows nothing of. And the moments of a column rest while its video is not drawn. The authors'
+    Adam lets them fade: a video drawn every few thousand steps moves by lr / sqrt(1 - beta2) = 32 lr each time, here
+    by lr. A rate 32 times the discriminator's makes up for it (`MetaLearningConfig.columns_lr`).
+
     Args:
-        num_videos: training videos.
+        videos: names of the training videos.
         dim: length of a column.
         bound: initial values are uniform within this bound.
 
@@ -71,11 +80,23 @@ class VideoColumns(nn.Module):
     second_moment: Tensor
     steps: Tensor
 
-    def __init__(self, num_videos: int, dim: int, *, bound: float = 0.1):
+    def __init__(self, videos: Sequence[str], dim: int, *, bound: float = 0.1):
         super().__init__()
-        self.register_buffer("table", torch.empty(num_videos, dim).uniform_(-bound, bound))
-        self.register_buffer("second_moment", torch.zeros(num_videos, dim))
-        self.register_buffer("steps", torch.zeros(num_videos, dtype=torch.int32))
+        self.videos = videos
+        self.register_buffer("table", torch.empty(len(videos), dim).uniform_(-bound, bound))
+        self.register_buffer("second_moment", torch.zeros(len(videos), dim))
+        self.register_buffer("steps", torch.zeros(len(videos), dtype=torch.int32))
+
+    def matched(self, columns: Mapping[str, Tensor], videos: Sequence[str]) -> dict[str, Tensor]:
+        """The buffers with the columns of another set of videos, by name; videos that are not in it start anew."""
+        places = {video: place for place, video in enumerate(videos)}
+        known = [(row, places[video]) for row, video in enumerate(self.videos) if video in places]
+        here, there = torch.tensor(known, dtype=torch.int64).view(-1, 2).unbind(1)
+        taken = {}
+        for name, value in self.state_dict().items():
+            taken[name] = value.detach().cpu().clone()
+            taken[name][here] = columns[name].cpu()[there]
+        return taken
 
     def rows(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b e"]:
         """The columns of these videos, as a leaf that collects a gradient for `update`."""
@@ -93,6 +114,8 @@ class VideoColumns(nn.Module):
     ) -> None:
         """One Adam step (beta1 = 0) on the rows that were read; rows read twice get the sum of their gradients.
 
+        Nothing happens if a gradient is not finite. The host does not wait: no size depends on what is in the tensors.
+
         Args:
             index: the videos, as given to `rows`.
             gradient: of the rows.
@@ -100,12 +123,13 @@ class VideoColumns(nn.Module):
             beta2: decay of the second moment.
             eps: keeps the division finite.
         """
-        unique, inverse = index.unique(return_inverse=True)
-        total = torch.zeros(len(unique), gradient.shape[1], dtype=self.table.dtype, device=gradient.device)
-        total.index_add_(0, inverse, gradient.to(total.dtype))
-        steps = self.steps[unique] + 1
-        moment = beta2 * self.second_moment[unique] + (1 - beta2) * total.square()
+        fine = torch.isfinite(gradient).all()
+        gradient = torch.where(fine, gradient.to(self.table.dtype), 0)
+        same = index[:, None] == index  # a video that is drawn twice has two rows, which come to the same
+        total = (same[..., None] * gradient).sum(1)
+        steps = self.steps[index] + 1
+        moment = beta2 * self.second_moment[index] + (1 - beta2) * total.square()
         corrected = moment / (1 - beta2 ** steps[:, None].to(moment.dtype))
-        self.table[unique] -= lr * total / (corrected.sqrt() + eps)
-        self.second_moment[unique] = moment
-        self.steps[unique] = steps
+        new = (self.table[index] - lr * total / (corrected.sqrt() + eps), moment, steps)
+        for buffer, values in zip((self.table, self.second_moment, self.steps), new, strict=True):
+            buffer[index] = torch.where(fine, values, buffer[index])

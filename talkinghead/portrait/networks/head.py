@@ -2,7 +2,9 @@
 
 import copy
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,13 +68,27 @@ class FewShotHead(nn.Module):
         tensors, header = read_safetensors(path, FORMAT, "a meta-learned head")
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))
         try:
-            with torch.device("meta"):
-                refuse_misfit(cls(config, spectral=False), tensors)
+            head = filled(partial(cls, config, spectral=False), tensors)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} lacks tensors that its sizes ask for; download it or train it again") from error
-        head = cls(config, spectral=False)
-        head.load_state_dict({name: value.float() for name, value in tensors.items()})
         return head.eval(), json.loads(header["provenance"])
+
+
+def filled(make: Callable[[], Network], tensors: Mapping[str, torch.Tensor]) -> Network:
+    """The network that `make` makes, with these weights in single precision; no start values are drawn.
+
+    Raises:
+        ValueError: if the tensors are not those of the network, before any memory is taken for it.
+    """
+    with torch.device("meta"):
+        network = make()
+    refuse_misfit(network, tensors)
+    kept = {}
+    for name, value in tensors.items():
+        layout = torch.channels_last if value.ndim == 4 else torch.contiguous_format
+        kept[name] = value.float().contiguous(memory_format=layout)
+    network.load_state_dict(kept, assign=True)
+    return network.requires_grad_(True)
 
 
 def widened(head: FewShotHead, config: PortraitConfig) -> FewShotHead:

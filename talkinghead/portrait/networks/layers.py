@@ -198,7 +198,7 @@ def normalised_by_kernel(
 
 
 def normalised_plainly(x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Float[Tensor, "b c"]]:
-    """The same without scale and shift, in plain operations of any device, which `torch.compile` makes one kernel of."""
+    """The same without scale and shift, in plain operations of any device, which `torch.compile` fuses."""
     wide = x.to(_wide(x.dtype))
     variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
     rstd = torch.rsqrt(variance + EPSILON)

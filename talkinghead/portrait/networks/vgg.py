@@ -1,5 +1,7 @@
 """VGG19 and VGGFace, cut after their last tap, on the scale their weights were trained on."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,7 +13,8 @@ VGGFACE_LAYERS = (1, 6, 11, 18, 25)
 
 VGG19_MEAN_BGR = (103.939, 116.779, 123.680)
 
-VGGFACE_MEAN_BGR = (93.5940, 104.7624, 129.1863)
+VGGFACE_MEAN_RGB = (129.1863, 104.7624, 93.5940)
+"""VGGFace's file was converted from MatConvNet, whose networks take RGB; its own `meta` names this mean."""
 
 VGG19_WIDTHS = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M")
 
@@ -37,7 +40,8 @@ class CaffeVGG(nn.Module):
     Args:
         widths: of the convolutions, "M" for a pooling.
         taps: layers whose maps are compared.
-        mean_bgr: subtracted on the scale 0..255, channels in the order BGR.
+        mean: subtracted on the scale 0..255, channels in the file's order.
+        order: of the channels that the weights were trained on.
 
     References:
         Zakharov et al. 2019, section 4; Simonyan and Zisserman 2015; Parkhi et al. 2015.
@@ -45,11 +49,18 @@ class CaffeVGG(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, widths: tuple[int | str, ...], taps: tuple[int, ...], mean_bgr: tuple[float, float, float]):
+    def __init__(
+        self,
+        widths: tuple[int | str, ...],
+        taps: tuple[int, ...],
+        mean: tuple[float, float, float],
+        *,
+        order: Literal["BGR", "RGB"] = "BGR",
+    ):
         super().__init__()
-        self.taps = taps
+        self.taps, self.order = taps, order
         self.layers = _vgg_features(widths, taps[-1])
-        self.register_buffer("mean", torch.tensor(mean_bgr).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.requires_grad_(False).eval()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -64,7 +75,7 @@ class CaffeVGG(nn.Module):
         return self
 
     def forward(self, frames: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        x = (frames.flip(1) + 1) * 127.5 - self.mean
+        x = ((frames.flip(1) if self.order == "BGR" else frames) + 1) * 127.5 - self.mean
         maps = []
         for index, layer in enumerate(self.layers):
             x = layer(x)

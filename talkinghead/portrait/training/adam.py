@@ -28,18 +28,32 @@ class AdamWithoutMomentum(torch.optim.Adam):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            by_step: dict[float, list[torch.Tensor]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+                    by_step.setdefault(self._counted(parameter), []).append(parameter)
+            for step, parameters in by_step.items():
+                self._update(parameters, step, group)
         return loss
 
-    def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
-        beta2, state = group["betas"][1], self.state[parameter]
+    def _counted(self, parameter: torch.Tensor) -> float:
+        """Which step of this parameter begins; the count lies on the host."""
+        state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         state.pop("exp_avg", None)  # of a state that Adam saved
-        state["step"] += 1
-        moment = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        correction = math.sqrt(1 - beta2 ** float(state["step"]))
-        parameter.addcdiv_(gradient, moment.sqrt().div_(correction).add_(group["eps"]), value=-group["lr"])
+        state["step"] = state["step"].cpu() + 1
+        return float(state["step"])
+
+    def _update(self, parameters: list[torch.Tensor], step: float, group: dict[str, Any]) -> None:
+        """One step of parameters that have seen as many: on a GPU, a few kernels for all of them."""
+        beta2 = group["betas"][1]
+        gradients = [parameter.grad for parameter in parameters]
+        moments = [self.state[parameter]["exp_avg_sq"] for parameter in parameters]
+        torch._foreach_mul_(moments, beta2)
+        torch._foreach_addcmul_(moments, gradients, gradients, value=1 - beta2)
+        sizes = torch._foreach_sqrt(moments)
+        torch._foreach_div_(sizes, math.sqrt(1 - beta2**step))
+        torch._foreach_add_(sizes, group["eps"])
+        torch._foreach_addcdiv_(parameters, gradients, sizes, value=-group["lr"])

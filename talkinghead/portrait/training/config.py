@@ -79,6 +79,18 @@ class MetaLearningConfig:
         refuse_low(vars(self), generator_lr=0, discriminator_lr=0, columns_lr=0, discriminator_steps=0, warm_up=0)
 
 
+def refuse_scaled(precision: str, name: str = "precision") -> None:
+    """Refuse arithmetic that needs scaled losses.
+
+    Raises:
+        UserError: for 16-mixed and 16-true, whose scale the adversarial steps would clip their gradients at.
+    """
+    if precision.startswith("16"):
+        raise UserError(
+            f"{name} is {precision!r}, which two optimisers in one step cannot use; take bf16-mixed or 32-true"
+        )
+
+
 @dataclass(frozen=True)
 class Hardware:
     """What computes, and how precisely."""
@@ -87,6 +99,9 @@ class Hardware:
     """Lightning's name of the device: auto, cpu, gpu."""
     precision: str = "auto"
     """Lightning's name of the arithmetic; "auto" is "bf16-mixed" where that is fast, else "32-true"."""
+
+    def __post_init__(self) -> None:
+        refuse_scaled(self.precision)
 
 
 @dataclass(frozen=True)

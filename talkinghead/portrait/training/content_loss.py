@@ -22,7 +22,7 @@ from talkinghead.portrait.networks.vgg import (
     VGG19_MEAN_BGR,
     VGG19_WIDTHS,
     VGGFACE_LAYERS,
-    VGGFACE_MEAN_BGR,
+    VGGFACE_MEAN_RGB,
     VGGFACE_WIDTHS,
     CaffeVGG,
 )
@@ -47,7 +47,8 @@ class PaperContent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.vgg19 = CaffeVGG(VGG19_WIDTHS, VGG19_LAYERS, VGG19_MEAN_BGR).load(read_weights("vgg19_caffe.pth"))
-        self.vggface = CaffeVGG(VGGFACE_WIDTHS, VGGFACE_LAYERS, VGGFACE_MEAN_BGR).load(read_weights("vgg_face_dag.pth"))
+        face = CaffeVGG(VGGFACE_WIDTHS, VGGFACE_LAYERS, VGGFACE_MEAN_RGB, order="RGB")
+        self.vggface = face.load(read_weights("vgg_face_dag.pth"))
 
     def forward(
         self,
@@ -114,7 +115,7 @@ def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float
         [landmarks[:, part].mean(1) for part in (slice(36, 42), slice(42, 48), slice(48, 68))], 1
     )  # (b, 3, 2)
     span = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1).clamp_min(0.05)
-    radius = span[:, None] * span.new_tensor([0.22, 0.22, 0.38])
+    radius = torch.stack([0.22 * span, 0.22 * span, 0.38 * span], 1)
     axis = (torch.arange(size, device=landmarks.device) + 0.5) / size
     dx = axis[None, None, None, :] - centres[:, :, 0, None, None]
     dy = axis[None, None, :, None] - centres[:, :, 1, None, None]

@@ -100,13 +100,14 @@ class FineTuning(LightningModule):
             terms |= self._discriminator_step(batch, fake)
         self._pull_and_average()
         self.step += 1
-        self.history.append({name: float(value) for name, value in terms.items()})
+        values = torch.stack([value.float() for value in terms.values()]).tolist()  # the one wait for the GPU
+        self.history.append(dict(zip(terms, values, strict=True)))
         bad = [name for name, value in self.history[-1].items() if not math.isfinite(value)]
         if bad:
             raise UserError(
                 f"fine-tuning diverged at step {self.step} ({', '.join(bad)}); lower generator_lr and discriminator_lr"
             )
-        self.log("content", terms["content"], prog_bar=True)
+        self.log("content", torch.tensor(self.history[-1]["content"]), prog_bar=True)
 
     @property
     def _is_judged(self) -> bool:

@@ -6,63 +6,69 @@ References:
 
 import logging
 import shutil
+import time
 import weakref
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from talkinghead.portrait.data.episodes import Episode
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.discriminator import VideoColumns
-from talkinghead.portrait.networks.head import FewShotHead, folded, respectral, widened
+from talkinghead.portrait.networks.head import FewShotHead, filled, folded, respectral, widened
 from talkinghead.portrait.networks.layers import SpectralWeight
 from talkinghead.portrait.training.adam import AdamWithoutMomentum
 from talkinghead.portrait.training.adversarial_losses import adversarial_terms, matching, tell_apart
 from talkinghead.portrait.training.config import MetaLearningConfig
 from talkinghead.training.ema import follow, warmed_up
+from talkinghead.training.host_numbers import HostNumbers
 
 log = logging.getLogger(__name__)
 
 _ADAM_EPS = 1e-5
 _SNAPSHOT_EVERY = 200
+_SNAPSHOT_SHARE = 0.01
+"""Of the time: where a snapshot takes long, they are rarer."""
 _MOST_ROLLBACKS = 10
 
 
-class MetaLearning(LightningModule):
+class MetaLearning(HostNumbers):
     """Embedder, generator and discriminator in adversarial training.
 
-    Lightning counts an optimiser step as a step; ``self.step`` counts batches.
+    Lightning counts an optimiser step as a step; ``self.step`` counts batches. A step waits for the GPU once, to hear
+    whether its numbers are finite.
 
     Args:
         config: sizes, rates and weights.
         content: the content loss, with its weights.
-        num_videos: columns of W.
+        videos: the names of the training videos, one for each column of W.
 
     References:
         Zakharov et al. 2019, section 3.2.
     """
 
-    steps_done: Tensor
-    rate_scale: Tensor
+    steps_done: int
+    rate_scale: float
 
-    def __init__(self, config: MetaLearningConfig, content: nn.Module, *, num_videos: int):
-        super().__init__()
+    def __init__(self, config: MetaLearningConfig, content: nn.Module, *, videos: Sequence[str]):
+        super().__init__(steps_done=0, rate_scale=1.0)
         self.automatic_optimization = False
         self.config, self.columns_lr = config, config.columns_lr or config.discriminator_lr
         self.head = FewShotHead(config.portrait)
-        self.columns = VideoColumns(num_videos, config.portrait.embedding_dim)
+        self.columns = VideoColumns(videos, config.portrait.embedding_dim)
         self.averaged = nn.ModuleDict(
             {name: folded(getattr(self.head, name)) for name in ("embedder", "generator")}
         ).requires_grad_(False)
         self.content = content
-        self.register_buffer("steps_done", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("rate_scale", torch.ones(()))
         self.rollbacks = 0
         self._snapshot: Path | None = None
+        self._next_snapshot = (0, 0.0)
 
     def start_from(self, head: FewShotHead) -> None:
         """Take the weights of a folded head instead of random ones; W, the optimisers and the step start anew.
@@ -77,7 +83,7 @@ class MetaLearning(LightningModule):
     @property
     def step(self) -> int:
         """Batches learnt from so far."""
-        return int(self.steps_done)
+        return self.steps_done
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         generator = [*self.head.embedder.parameters(), *self.head.generator.parameters()]
@@ -87,21 +93,28 @@ class MetaLearning(LightningModule):
         ]
 
     def training_step(self, batch: Episode) -> None:
-        if self.step % _SNAPSHOT_EVERY == 0:
+        if self.step >= self._next_snapshot[0] and time.monotonic() >= self._next_snapshot[1]:
             self._keep_snapshot()
-        rate = float(self.rate_scale) * self._decay()
+        rate = self.rate_scale * self._decay()
         adversarial = self.step >= self.config.warm_up
         fake, terms = self._generator_step(batch, rate, adversarial=adversarial)
         if adversarial:
             for _ in range(self.config.discriminator_steps):
                 terms |= self._discriminator_step(batch, fake, rate)
-        if not all(torch.isfinite(value) for value in terms.values()):
+        if not self._finite_everywhere(terms):
             self._roll_back(terms)
             return
         self._average()
         self.steps_done += 1
         self.log_dict({f"train/{name}": value for name, value in terms.items()})
-        self.log("train/rate", self.config.generator_lr * rate)
+        self.log("train/rate", torch.full((), self.config.generator_lr * rate, device=self.device))
+
+    def _finite_everywhere(self, terms: dict[str, Tensor]) -> bool:
+        """Whether the terms are finite in all processes, which must go back together or not at all."""
+        fine = torch.isfinite(torch.stack([value.float() for value in terms.values()])).all().float()
+        if self.trainer.world_size > 1:
+            distributed.all_reduce(fine, distributed.ReduceOp.MIN)
+        return bool(fine)
 
     def _generator_step(self, batch: Episode, rate: float, *, adversarial: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Update embedder and generator; gives the fake frames, detached, and the loss terms."""
@@ -118,7 +131,7 @@ class MetaLearning(LightningModule):
                 self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
             )
         optimiser.zero_grad()
-        self.manual_backward(self.config.loss_weights.total(terms))
+        self._backward(self.config.loss_weights.total(terms))
         self.head.discriminator.requires_grad_(True)
         norm = self._clipped_step(optimiser)
         return fake.detach(), {name: value.detach() for name, value in terms.items()} | {"generator_norm": norm}
@@ -131,7 +144,7 @@ class MetaLearning(LightningModule):
             self.head.discriminator, fake, batch["target_frame"], batch["target_landmark_image"], column
         )
         optimiser.zero_grad()
-        self.manual_backward(loss)
+        self._backward(loss)
         norm = self._clipped_step(optimiser)
         self._update_columns(batch["video_index"], column, self.columns_lr * rate)
         return terms | {"discriminator_norm": norm}
@@ -142,8 +155,7 @@ class MetaLearning(LightningModule):
         if self.trainer.world_size > 1:
             index, gradients = self._gathered(index).flatten(), self._gathered(gradient)
             gradient = gradients.flatten(0, 1) / self.trainer.world_size
-        if torch.isfinite(gradient).all():
-            self.columns.update(index, gradient, lr=rate)
+        self.columns.update(index, gradient, lr=rate)
 
     def _gathered(self, tensor: Tensor) -> Tensor:
         """The tensor of every process, along a new first axis."""
@@ -163,12 +175,30 @@ class MetaLearning(LightningModule):
             group["lr"] = rate
         return optimiser  # type: ignore[no-any-return]
 
+    def _backward(self, loss: Tensor) -> None:
+        """Gradients of this process alone: DDP would bring together those of all networks, of which half have none."""
+        alone: Any = self.trainer.strategy
+        with alone.block_backward_sync() if self.trainer.world_size > 1 else nullcontext():
+            self.manual_backward(loss)
+
+    def _averaged_over_processes(self, gradients: list[Tensor]) -> None:
+        """The mean of all processes' gradients, in their place, by one message."""
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat.div_(self.trainer.world_size)
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(old) for part, old in zip(parts, gradients, strict=True)])
+
     def _clipped_step(self, optimiser: torch.optim.Optimizer) -> Tensor:
-        """Clip here, because Lightning ignores its own setting under manual optimisation; no step on a bad gradient."""
+        """Clip here, because Lightning ignores its own setting under manual optimisation.
+
+        What a gradient that is not finite does to the weights is undone at the end of the step.
+        """
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        if self.trainer.world_size > 1:
+            self._averaged_over_processes([p.grad for p in parameters if p.grad is not None])
         norm = nn.utils.clip_grad_norm_(parameters, self.config.clip)
-        if torch.isfinite(norm):
-            optimiser.step()
+        optimiser.step()
         optimiser.zero_grad()  # no gradient is kept while the other optimiser's turn takes its memory
         return norm.detach()
 
@@ -180,22 +210,44 @@ class MetaLearning(LightningModule):
     @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged networks towards the weights in use, after spectral normalisation."""
-        decay = warmed_up(self.config.ema, self.step)
+        means, values = [], []
         for name, mean in self.averaged.items():
             current = getattr(self.head, name)
             for ours, theirs in zip(mean.modules(), current.modules(), strict=True):
                 for key, value in ours.named_parameters(recurse=False):
                     is_weight = key == "weight" and isinstance(theirs, SpectralWeight)
-                    follow([value], [theirs.current() if is_weight else getattr(theirs, key)], decay)
+                    means.append(value)
+                    values.append(theirs.current() if is_weight else getattr(theirs, key))
+        follow(means, values, warmed_up(self.config.ema, self.step))
 
     def _keep_snapshot(self) -> None:
-        """Remember all that learns, on disk: in memory it would take as much room again as the training itself."""
-        learnt = {name: value for name, value in self.state_dict().items() if not name.startswith("content.")}
+        """Remember all that learns, on disk: in memory it would take as much room again as the training itself.
+
+        The first process does it for all. W is left out: its update takes no gradient that is not finite.
+        """
+        began = time.monotonic()
         if self._snapshot is None:
             folder = Path(mkdtemp(prefix="talkinghead-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self._snapshot = folder / "snapshot.pt"
-        torch.save({"model": learnt, "optimisers": [one.state_dict() for one in self._optimisers()]}, self._snapshot)
+        if self.global_rank == 0:
+            state = self.state_dict()
+            learnt = {name: state[name] for name in state if not name.startswith(("content.", "columns."))}
+            optimisers = [one.state_dict() for one in self._optimisers()]
+            torch.save({"model": learnt, "optimisers": optimisers}, self._snapshot)
+        now = time.monotonic()
+        self._next_snapshot = (self.step + _SNAPSHOT_EVERY, now + (now - began) / _SNAPSHOT_SHARE)
+
+    def _remembered(self) -> dict[str, Any]:
+        """The snapshot, which the first process reads and hands to the others."""
+        kept = [None]
+        if self.global_rank == 0:
+            assert self._snapshot is not None
+            kept = [torch.load(self._snapshot, map_location="cpu", weights_only=True)]
+        if self.trainer.world_size > 1:
+            distributed.broadcast_object_list(kept, src=0)
+        snapshot: Any = kept[0]
+        return snapshot  # type: ignore[no-any-return]
 
     def _roll_back(self, terms: dict[str, Tensor]) -> None:
         """Return to the last snapshot at half the learning rates.
@@ -207,36 +259,42 @@ class MetaLearning(LightningModule):
         self.rollbacks += 1
         if self.rollbacks > _MOST_ROLLBACKS or self._snapshot is None:
             raise RuntimeError(f"training diverged at step {self.step} ({bad}) {self.rollbacks} times; lower the rates")
-        rate = float(self.rate_scale) / 2
-        here = self.step
-        snapshot = torch.load(self._snapshot, map_location=self.device, weights_only=True)
+        rate, here, snapshot = self.rate_scale / 2, self.step, self._remembered()
         self.load_state_dict(snapshot["model"], strict=False)  # the frozen networks stay as they are
         for optimiser, state in zip(self._optimisers(), snapshot["optimisers"], strict=True):
             optimiser.load_state_dict(state)
-        self.rate_scale.fill_(rate)
-        self.steps_done.fill_(here + 1)  # past the batch that did it
+        self.rate_scale, self.steps_done = rate, here + 1  # past the batch that did it
         log.warning("step %d: %s not finite; back to the last snapshot, learning rates x %.3g", here, bad, rate)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen content networks and Lightning's loop counters out: the step is ours to count."""
+        """Leave the frozen content networks and Lightning's loop counters out: the step is ours to count.
+
+        The names of the videos say whose each column of W is.
+        """
         checkpoint.pop("loops", None)
+        checkpoint["videos"] = list(self.columns.videos)
         state = checkpoint["state_dict"]
         for name in [name for name in state if name.startswith("content.")]:
             del state[name]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the content networks back where the checkpoint left them out; W starts anew on other videos."""
-        own = self.state_dict()
-        kept: tuple[str, ...] = ("content.",)
-        if checkpoint["state_dict"]["columns.table"].shape != own["columns.table"].shape:
-            log.warning("the checkpoint knows other videos: their columns start anew")
-            kept += ("columns.",)
-        checkpoint["state_dict"].update({name: value for name, value in own.items() if name.startswith(kept)})
+        """Put the content networks back where the checkpoint left them out, and the columns of W in their order."""
+        own, state = self.state_dict(), checkpoint["state_dict"]
+        state.update({name: value for name, value in own.items() if name.startswith("content.")})
+        theirs = checkpoint.get("videos")
+        if theirs is None:
+            log.warning("the checkpoint does not say whose its columns of W are: all of them start anew")
+        elif list(theirs) != list(self.columns.videos):
+            known = set(theirs)
+            fresh = sum(video not in known for video in self.columns.videos)
+            log.warning("the checkpoint knows other videos: %d columns of W start anew", fresh)
+        columns = {name: state[f"columns.{name}"] for name in ("table", "second_moment", "steps")}
+        state.update({f"columns.{name}": value for name, value in self.columns.matched(columns, theirs or ()).items()})
 
     def shipped_head(self) -> FewShotHead:
         """The averaged embedder and generator with the discriminator, folded."""
-        head = FewShotHead(self.config.portrait, spectral=False)
-        head.embedder.load_state_dict(self.averaged["embedder"].state_dict())
-        head.generator.load_state_dict(self.averaged["generator"].state_dict())
-        head.discriminator.load_state_dict(folded(self.head.discriminator).state_dict())
-        return head.eval()
+        networks = {**self.averaged, "discriminator": folded(self.head.discriminator)}
+        tensors = {
+            f"{n}.{key}": value.clone() for n, one in networks.items() for key, value in one.state_dict().items()
+        }
+        return filled(partial(FewShotHead, self.config.portrait, spectral=False), tensors).eval()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from talkinghead.media.image import write_image
-from talkinghead.portrait.data.episodes import Episode, EpisodeData, Episodes
+from talkinghead.portrait.data.episodes import Episode, EpisodeData, Episodes, unpacked
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.training.meta_learning import MetaLearning
 from talkinghead.training.run import RunConfig
@@ -57,7 +57,7 @@ class HeadRunFolder(RunFolder):
 
 def _batch(episodes: Episodes, first: int, count: int, device: torch.device) -> Episode:
     batch = default_collate([episodes[index] for index in range(first, first + count)])
-    return {name: value.to(device) for name, value in batch.items()}
+    return unpacked({name: value.to(device) for name, value in batch.items()})
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -14,6 +14,7 @@ from talkinghead.speech.corpora.sequences import Track
 from talkinghead.speech.model import SpeechModel
 from talkinghead.speech.training.recipe import Recipe
 from talkinghead.training.ema import follow
+from talkinghead.training.host_numbers import HostNumbers
 
 Batch = dict[str, Tensor]
 
@@ -55,7 +56,7 @@ class SpeechData(LightningDataModule):
         return DataLoader(_Steps(self.batches, self.first_step, self.steps), batch_size=None)
 
 
-class SpeechTraining(LightningModule):
+class SpeechTraining(HostNumbers):
     """One network, its losses, one optimiser. Subclasses say which terms, and what is shipped.
 
     Args:
@@ -64,20 +65,20 @@ class SpeechTraining(LightningModule):
         steps: batches in all, for the course of the learning rate.
     """
 
-    steps_done: Tensor
+    steps_done: int
     tracks: list[Track]
 
     def __init__(self, network: nn.Module, recipe: Recipe, steps: int):
-        super().__init__()
+        super().__init__(steps_done=0)
         self.network, self.recipe, self.steps = network, recipe, steps
-        self.register_buffer("steps_done", torch.zeros((), dtype=torch.long))
-        self.averaged = nn.ModuleDict({"module": copy.deepcopy(network)})
+        self.averaged = nn.ModuleDict({"module": copy.deepcopy(network)}).requires_grad_(False)
         self.averaged.register_buffer("n_averaged", torch.zeros((), dtype=torch.long))
+        self._has_average = False
 
     @property
     def step(self) -> int:
         """Batches learnt from."""
-        return int(self.steps_done)
+        return self.steps_done
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of a batch by name, weighted: their sum is what is minimised."""
@@ -114,10 +115,12 @@ class SpeechTraining(LightningModule):
         self.steps_done += 1
         if self.recipe.ema:
             kept, network = self.averaged["module"], self.network
-            decay = self.recipe.ema if self.averaged.n_averaged else 0.0
+            self._has_average = self._has_average or bool(self.averaged.n_averaged)  # on a GPU asked once
+            decay = self.recipe.ema if self._has_average else 0.0
             for values in (nn.Module.parameters, nn.Module.buffers):
                 follow(values(kept), values(network), decay)
             self.averaged.n_averaged.add_(1)  # type: ignore[operator]
+            self._has_average = True
 
     def best_network(self) -> nn.Module:
         """The averaged network where weights are averaged, otherwise the network."""

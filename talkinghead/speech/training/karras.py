@@ -144,7 +144,7 @@ class KarrasTraining(SpeechTraining):
         assert isinstance(network, KarrasNetwork)
         with torch.no_grad():
             vectors, names = mine_emotions(network, self.tracks, self.emotions.detach().cpu())
-            network.vertices.bias.add_(torch.from_numpy(face.template).flatten())
+            network.cpu().vertices.bias.add_(torch.from_numpy(face.template).flatten())
         return KarrasModel(
             network,
             self.tracks[0].fps,
@@ -196,12 +196,14 @@ def mine_emotions(
         rows = np.rint(times * DENSE_RATE).astype(np.int64)[:, None] + _ROW * np.arange(WINDOW)
         features.append(track.autocorrelation[np.minimum(rows, len(track.autocorrelation) - 1)])
         truth.append(track.offsets(times))
-    maps, offsets = network.formant(torch.from_numpy(np.concatenate(features))[:, None]), np.concatenate(truth)
+    device = next(network.parameters()).device
+    maps = network.formant(torch.from_numpy(np.concatenate(features)).to(device)[:, None])
+    offsets = torch.from_numpy(np.concatenate(truth)).to(device)
     errors = torch.stack(
         [
-            (network.articulate(maps, one.expand(len(maps), -1)) - torch.from_numpy(offsets)).square().mean()
-            for one in candidates
+            (network.articulate(maps, one.expand(len(maps), -1)) - offsets).square().mean()
+            for one in candidates.to(device)
         ]
     )
-    order = errors.argsort()[:keep]
+    order = errors.argsort()[:keep].cpu()
     return candidates[order].numpy(), tuple(f"mined {i}" for i in range(len(order)))

@@ -191,7 +191,7 @@ class PhamTraining(SpeechTraining):
         return features + self.network.deviation * (channel + noise)
 
     def shipped(self, provenance: dict[str, Any]) -> PhamModel:
-        network = copy.deepcopy(self.best_network()).float().eval()
+        network = copy.deepcopy(self.best_network()).cpu().float().eval()
         assert network.config.expressions == len(RIG_NAMES)  # type: ignore[union-attr]
         return PhamModel(network, self.tracks[0].fps, rig=self.tracks[0].face.rig, provenance=provenance)
 

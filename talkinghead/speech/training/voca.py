@@ -120,7 +120,7 @@ class VocaTraining(SpeechTraining):
     def shipped(self, provenance: dict[str, Any]) -> VocaModel:
         face = self.tracks[0].face
         return VocaModel(
-            copy.deepcopy(self.best_network()).float().eval(),
+            copy.deepcopy(self.best_network()).cpu().float().eval(),
             Fraction(self.settings.fps),
             rig=face.rig,
             template=face.template,

@@ -106,7 +106,7 @@ def test_episodes_seek_turned_pairs_and_move_frames_in_layers(tmp_path):
     config = EpisodeConfig(shots=2, size=64, augment=AugmentConfig(), compositing=CompositingConfig(layers=True))
     episodes = Episodes(Shards(tmp_path / "s"), config)
     episode = episodes[3]
-    assert episode["warped_source"].shape == (6, 64, 64)
+    assert episode["warped_source"].shape == (64, 64, 6)
     assert torch.equal(episode["warped_source"], Episodes(Shards(tmp_path / "s"), config)[3]["warped_source"])
     draws = [episodes.draw(number)[0] for number in range(24)]
     turns = {True: [], False: []}

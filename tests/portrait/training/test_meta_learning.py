@@ -1,5 +1,6 @@
 """The meta-learning step, and whole runs of it through the command."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ class Bench(MetaLearning):
 
     def __init__(self, **settings):
         torch.manual_seed(0)
-        super().__init__(MetaLearningConfig(portrait=TINY, **settings), OfflineContent(), num_videos=4)
+        super().__init__(MetaLearningConfig(portrait=TINY, **settings), OfflineContent(), videos="abcd")
         self._plain = self.configure_optimizers()
 
     trainer = property(lambda self: _OneProcess())
@@ -79,7 +80,7 @@ def moved(network: torch.nn.Module, before: list[torch.Tensor]) -> bool:
 def test_the_content_loss_is_the_one_that_is_given_and_nothing_is_fetched(batch, monkeypatch):
     monkeypatch.setattr("talkinghead.weights.downloads.read_weights", lambda name: pytest.fail(f"{name} was read"))
     content = OfflineContent()
-    module = MetaLearning(MetaLearningConfig(portrait=TINY, perceptual="paper"), content, num_videos=4)
+    module = MetaLearning(MetaLearningConfig(portrait=TINY, perceptual="paper"), content, videos="abcd")
     assert module.content is content
 
 
@@ -213,7 +214,7 @@ def test_rates_fall_linearly_to_a_hundredth():
     module = Bench(decay_from=10, decay_to=20)
     rates = []
     for step in (0, 10, 15, 20, 30):
-        module.steps_done.fill_(step)
+        module.steps_done = step
         rates.append(module._decay())
     assert rates == pytest.approx([1, 1, 0.5, 0.01, 0.01])
 
@@ -322,7 +323,7 @@ def test_a_value_that_is_not_finite_rolls_back_and_lowers_the_rate(batch):
     broken = {**batch, "target_frame": torch.full_like(batch["target_frame"], float("nan"))}
     module.training_step(broken)
     assert not moved(module.head, good)
-    assert float(module.rate_scale) == 0.5
+    assert module.rate_scale == 0.5
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
     module.training_step(batch)
     assert module.step == 4
@@ -438,3 +439,77 @@ def test_two_processes_equal_one_with_the_doubled_batch(shards, tmp_path):
     for name, value in one.items():
         apart = (value.float() - two[name].float()).abs()
         assert apart.mean() < 0.1 * 2e-4, name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_value_that_is_infinite_in_one_process_rolls_back_all_and_each_step_reduces_what_it_trains(shards, tmp_path):
+    config = tmp_path / "two.yaml"
+    config.write_text(yaml.safe_dump(SETTINGS))
+    script = Path(__file__).parents[2] / "infinite_on_one_rank.py"
+    command = [
+        sys.executable, str(script), str(tmp_path), "--config", str(config), "--data.shards", str(shards),
+        "--run.folder", str(tmp_path / "two"), "--run.steps", "4", "--run.devices", "2", "--data.batch_size", "1",
+        "--run.threads", "1",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert one == two
+    assert (one["steps"], one["rollbacks"], one["rate"]) == (4, 1, 0.5)
+    sizes = one["sizes"]
+    step = sizes["embedder"] + sizes["generator"] + SETTINGS["model"]["discriminator_steps"] * sizes["discriminator"]
+    assert one["traffic"] == 4 * (step + 1)  # and the one flag
+    assert one["by_ddp"] == 0
+
+
+def test_columns_are_matched_by_the_names_of_the_videos(batch, caplog):
+    old, new = Bench(), Bench()
+    old.columns.videos, new.columns.videos = list("abcd"), list("cxay")
+    old.training_step(batch)
+    checkpoint = {"state_dict": old.state_dict()}
+    old.on_save_checkpoint(checkpoint)
+    fresh = new.columns.table.clone()
+    new.on_load_checkpoint(checkpoint)
+    assert "2 columns of W start anew" in caplog.text
+    new.load_state_dict(checkpoint["state_dict"])
+    for name in ("table", "second_moment", "steps"):
+        ours, theirs = getattr(new.columns, name), getattr(old.columns, name)
+        assert torch.equal(ours[[0, 2]], theirs[[2, 0]])
+    assert torch.equal(new.columns.table[[1, 3]], fresh[[1, 3]])
+    assert new.step == 1
+
+
+def test_a_checkpoint_of_before_the_names_keeps_the_head_and_drops_the_columns(batch, caplog):
+    old, new = Bench(), Bench()
+    old.training_step(batch)
+    checkpoint = {"state_dict": old.state_dict()}
+    old.on_save_checkpoint(checkpoint)
+    del checkpoint["videos"]
+    checkpoint["state_dict"]["columns.table"] = torch.zeros(9, TINY.embedding_dim)  # a column for each track
+    new.on_load_checkpoint(checkpoint)
+    assert "does not say whose its columns of W are" in caplog.text
+    fresh = new.columns.table.clone()
+    new.load_state_dict(checkpoint["state_dict"])
+    assert torch.equal(new.columns.table, fresh)
+    assert not moved(new.head, weights(old.head))
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_columns_alone():
+    columns = Bench().columns
+    before = {name: value.clone() for name, value in columns.state_dict().items()}
+    columns.update(torch.tensor([0, 1]), torch.tensor([[1.0] * 16, [float("nan")] * 16]), lr=0.1)
+    assert all(torch.equal(value, before[name]) for name, value in columns.state_dict().items())
+
+
+def test_a_snapshot_that_takes_long_is_rare(monkeypatch):
+    clock = iter((100.0, 102.0))
+    module = Bench()
+    monkeypatch.setattr("talkinghead.portrait.training.meta_learning.time.monotonic", lambda: next(clock))
+    module._keep_snapshot()
+    assert module._next_snapshot == (200, 302.0)  # two seconds of two hundred
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true"])
+def test_arithmetic_that_scales_losses_is_refused(shards, tmp_path, precision):
+    with pytest.raises(UserError, match="run.precision is '16"):
+        run(tmp_path / "run", shards, "--run.precision", precision)

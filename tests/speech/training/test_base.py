@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fake_gpu import GPU, fake_gpu
 from pytorch_lightning import Trainer
 from talking_corpus import make_corpus
 from torch.utils.data import DataLoader
@@ -95,6 +96,22 @@ def test_each_kind_learns_what_it_hears(kind, tracks, small_tracks, monkeypatch)
     before = distance(training, unseen)
     learn(training, batches, 60)
     assert distance(training, unseen) < 0.5 * before
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_a_step_runs_on_a_gpu_the_host_does_not_wait_and_the_model_comes_back(kind, tracks):
+    recipe = RECIPES[kind]
+    training = recipe.training(tracks, 10, 0).to(GPU)
+    batch = {name: value.to(GPU) for name, value in recipe.batches(tracks, 0).batch(0).items()}
+    optimiser = training.configure_optimizers()
+    with fake_gpu() as watch:
+        for _ in range(2):
+            watch.waits.clear()
+            torch.stack(list(training.terms(batch).values())).sum().backward()
+            optimiser.step()
+        assert not watch.waits
+        model = training.shipped({})
+    assert {value.device.type for value in model.network.state_dict().values()} == {"cpu"}
 
 
 @pytest.mark.parametrize("kind", RECIPES)
