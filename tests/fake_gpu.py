@@ -1,8 +1,8 @@
 """A GPU for tests on machines that have none: meta tensors, which take every branch that a GPU's tensors take.
 
 No number is computed. What is checked is what a GPU refuses (tensors of two devices together, normalisations of mixed
-types), and what is counted is how often the host would wait for it. (PyTorch's own fake CUDA tensors cannot go backwards
-where no driver is.)
+types), and what is counted is how often the host would wait for it. (PyTorch's own fake CUDA tensors cannot go
+backwards where no driver is.)
 """
 
 import traceback

