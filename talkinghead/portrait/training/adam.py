@@ -49,7 +49,7 @@ class AdamWithoutMomentum(torch.optim.Adam):
     def _update(self, parameters: list[torch.Tensor], step: float, group: dict[str, Any]) -> None:
         """One step of parameters that have seen as many: on a GPU, a few kernels for all of them."""
         beta2 = group["betas"][1]
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         moments = [self.state[parameter]["exp_avg_sq"] for parameter in parameters]
         torch._foreach_mul_(moments, beta2)
         torch._foreach_addcmul_(moments, gradients, gradients, value=1 - beta2)
