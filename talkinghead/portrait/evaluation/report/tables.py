@@ -219,7 +219,7 @@ def in_words(interval: Interval, name: str) -> str:
         "–" if not math.isfinite(value) else f"{value:+.{_DIGITS.get(name, 3)}f}"
         for value in (interval.mean, interval.low, interval.high)
     )
-    return f"{mean} ({low} … {high}) {interval.verdict}".rstrip()
+    return mean if low == "–" else f"{mean} ({low} … {high}) {interval.verdict}".rstrip()
 
 
 def introduction(results: Results) -> list[str]:

@@ -2,11 +2,21 @@
 
 import json
 
+import numpy as np
 import pytest
 from portrait.evaluation.report.test_aggregate import NAMES, make_record
 
 from talkinghead.portrait.evaluation.protocol import Protocol
-from talkinghead.portrait.evaluation.report.tables import Results, finite, method_table, number, summarise, to_markdown
+from talkinghead.portrait.evaluation.report.intervals import Interval
+from talkinghead.portrait.evaluation.report.tables import (
+    Results,
+    finite,
+    in_words,
+    method_table,
+    number,
+    summarise,
+    to_markdown,
+)
 
 
 @pytest.fixture
@@ -60,3 +70,16 @@ def test_the_best_contender_is_bold_and_the_truth_is_none():
 def test_unknown_numbers_are_dashes():
     assert number(float("nan")) == number(None) == "–"
     assert number(24.123, "psnr") == "24.12"
+
+
+def test_a_difference_is_shown_with_its_interval_or_alone_where_there_is_none():
+    assert in_words(Interval(0.02, 0.01, 0.03, 5), "ssim") == "+0.020 (+0.010 … +0.030) ✓"
+    assert in_words(Interval(-0.02, -0.05, 0.01, 5), "ssim") == "-0.020 (-0.050 … +0.010)"
+    assert in_words(Interval(0.02, np.nan, np.nan, 2), "psnr") == "+0.02"
+
+
+def test_turns_and_differences_are_tables_of_their_own(results):
+    text = to_markdown(results)
+    assert "turned below 10° from the nearest photo (4 frames of 2 people)" in text
+    assert "## Paired differences" in text and results["how_to_read_differences"] in text
+    assert "| ours, fine-tuned − nearest photo, copied | +0.000 |" in text  # the same values, and two people
