@@ -1,11 +1,13 @@
 """Video, sound, pictures and files <-> arrays.
 
 * audio: Sound <-> arrays, streaming.
+* claims: Who works on a file or a folder: one run at a time, and which of them are still alive.
 * collection: A folder of videos: which files are videos, and whom they show.
 * containers: Media files opened as files and nothing else: packets -> frames, past damage; sound beside the frames of
   a clip.
 * display: A stored picture -> as it is meant to be seen: upright, in its proportions, of the usual dynamic range.
-* files: Files looked at before they are read, and written whole or not at all; texts and tables read.
+* files: Files looked at before they are read, and written whole or not at all, those of a command together; texts and
+  tables read.
 * image: Pictures <-> arrays, and sheets of pictures.
 * safe_pickle: Pickles that others distribute, read without running what they hold: arrays, numbers, texts, dicts,
   lists, tuples.

@@ -7,7 +7,6 @@ References:
 import copy
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
-from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, mean_embedding, origin, person_generator
+from talkinghead.portrait.avatar.avatar import Avatar, mean_embedding, origin, person_generator
 from talkinghead.portrait.data.photo_batches import Batch, LayeredBatches, PhotoBatches, held_out_batch
 from talkinghead.portrait.data.photos import Allow, Photos, read_photos
 from talkinghead.portrait.networks.compositing import generate
@@ -30,7 +29,10 @@ from talkinghead.portrait.training.adversarial_losses import adversarial_terms, 
 from talkinghead.portrait.training.config import FineTuningConfig, Hardware
 from talkinghead.portrait.training.content_loss import make_content_loss
 from talkinghead.portrait.training.early_stopping import StopByHeldOut
+from talkinghead.stopping import step_by_step
 from talkinghead.training.ema import follow, warmed_up
+from talkinghead.training.precision import chosen_precision
+from talkinghead.training.trainer import StopWhenAsked, quiet
 
 __all__ = ["FineTuning", "FineTuningConfig", "Hardware", "Tuned", "fine_tune", "fit", "make_avatar"]
 
@@ -291,22 +293,17 @@ def fit(
     module: FineTuning, batches: PhotoBatches, *, hardware: Hardware = AUTO, callbacks: tuple[Callback, ...] = ()
 ) -> None:
     """Run the steps; the arguments are those of `fine_tune`."""
-    precision = hardware.precision
-    if precision == "auto":
-        gpu = hardware.accelerator in ("auto", "gpu") and torch.cuda.is_available()
-        fast = fast_dtype(torch.device("cuda" if gpu else "cpu"))
-        precision = "bf16-mixed" if fast == torch.bfloat16 else "32-true"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
+    precision = chosen_precision(hardware.precision, hardware.accelerator)
+    with quiet(), step_by_step():
         trainer = Trainer(
             max_epochs=1,
             accelerator=hardware.accelerator,
             devices=1,
             precision=precision,  # type: ignore[arg-type]
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, StopWhenAsked()],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=bool(callbacks),
+            enable_progress_bar=False,
         )
         trainer.fit(module, batches)
