@@ -7,15 +7,16 @@ command is called.
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from talkinghead.errors import UserError
-from talkinghead.stopping import Stopped, end_children, listening
+from talkinghead.stopping import Stopped, end_children, listening, seen
 from talkinghead.version import __version__
 
 COMMANDS = {
@@ -33,7 +34,6 @@ COMMANDS = {
 }
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
 READER_GONE = 141
 
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
@@ -73,10 +73,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if error.errno not in REFUSED:
             raise
         fail(f"{error.filename or verb}: {error.strerror}; mend that, or give another path.")
-    except (KeyboardInterrupt, Stopped) as stop:
-        end_children()
-        sys.stderr.write(f"{stop if isinstance(stop, Stopped) else 'interrupted'}\n")
-        sys.exit(stop.status if isinstance(stop, Stopped) else INTERRUPTED)
+    except KeyboardInterrupt:
+        end(Stopped(signal.SIGINT))
+    except Stopped as stop:
+        end(stop)
+    except Exception:
+        if (number := seen()) is None:
+            raise
+        end(Stopped(number))  # a library made something else of it: a worker that died, an import that failed
 
 
 class Lossy:
@@ -121,6 +125,13 @@ def unknown_verb(verb: str) -> str:
     near = get_close_matches(verb, COMMANDS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"the verbs are {', '.join(COMMANDS)}."
     return f"there is no verb {verb!r}; {hint}"
+
+
+def end(stop: Stopped) -> NoReturn:
+    """Say what stopped the command and what it leaves, and exit with the status of that signal."""
+    end_children()
+    sys.stderr.write(f"{stop}\n")
+    sys.exit(stop.status)
 
 
 def fail(message: str) -> None:

@@ -11,6 +11,9 @@ _asked: list[int] = []
 """The signals that came while a step was let finish."""
 _in_steps = False
 
+_seen: list[int] = []
+"""The signals that have raised something."""
+
 
 class Stopped(BaseException):
     """A signal asks the command to stop. It is no Exception, so that nobody takes it for a fault and goes on.
@@ -43,6 +46,7 @@ def listening() -> Iterator[None]:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, _on_signal)
     _asked.clear()
+    _seen.clear()
     try:
         yield
     finally:
@@ -51,11 +55,14 @@ def listening() -> Iterator[None]:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    if number == signal.SIGINT and not _in_steps:
-        raise KeyboardInterrupt
     if number != signal.SIGINT and _in_steps and not _asked:
         _asked.append(number)
         return
+    _seen.append(number)
+    if number == signal.SIGINT:
+        end_children()
+    if number == signal.SIGINT and not _in_steps:
+        raise KeyboardInterrupt
     raise Stopped(number)
 
 
@@ -73,6 +80,11 @@ def step_by_step() -> Iterator[None]:
             raise Stopped(_asked[0])
     finally:
         _in_steps = before
+
+
+def seen() -> int | None:
+    """The signal that has ended the command, whatever a library made of it on the way up; None if none did."""
+    return _seen[0] if _seen else None
 
 
 def asked() -> int | None:

@@ -12,6 +12,7 @@ from talkinghead.portrait.training.config import FineTuningConfig
 
 if TYPE_CHECKING:
     from talkinghead.portrait.data.photos import Photos
+    from talkinghead.portrait.networks.head import FewShotHead
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,13 @@ class Options:
             self.output.name.removesuffix(".safetensors").removesuffix(".avatar") + ".preview.png"
         )
 
+    @property
+    def unfinished(self) -> Path:
+        """Where an avatar goes whose tuning was stopped."""
+        return self.output.with_name(
+            self.output.name.removesuffix(".safetensors").removesuffix(".avatar") + ".unfinished.avatar.safetensors"
+        )
+
 
 VERB = Verb("fine-tune", Options, FineTuningConfig, about=ABOUT, examples=EXAMPLES, positional=("photos",), config=True)
 
@@ -89,13 +97,9 @@ def make(options: Options, config: FineTuningConfig) -> None:
         UserError: if an output exists or cannot be written, the photos or the head cannot be used, or this machine
             cannot compute as options.
     """
-    from talkinghead.media.files import outputs
-    from talkinghead.media.image import write_image
-    from talkinghead.portrait.avatar.avatar import feed_forward, origin
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
-    from talkinghead.portrait.training.fine_tuning import Hardware, fine_tune
-    from talkinghead.portrait.training.preview import preview_sheet
-    from talkinghead.training.progress import ShowSteps
+    from talkinghead.portrait.training.fine_tuning import StoppedTuning
+    from talkinghead.stopping import Stopped
     from talkinghead.training.trainer import refuse_machine
 
     refuse_outputs(options)
@@ -104,6 +108,28 @@ def make(options: Options, config: FineTuningConfig) -> None:
     head, _ = FewShotHead.load(path)
     photos = read(options, head.config.photo_side)
     log.info("%d photos: %s", len(photos), ", ".join(photos.names))
+    try:
+        written(options, config, head, photos)
+    except StoppedTuning as stop:
+        stop.avatar.save(options.unfinished, overwrite=True)
+        kept = f"{options.unfinished} holds what was learnt in {stop.avatar.provenance['steps']} steps"
+        raise Stopped(stop.number, f"{kept}; the same command begins anew") from stop
+    if options.consent is None:
+        log.info("no --consent was given: the avatar says so")
+    log.info("move it with: talkinghead reenact %s --driver VIDEO -o clip.mp4", options.output)
+
+
+def written(options: Options, config: FineTuningConfig, head: "FewShotHead", photos: "Photos") -> None:
+    """Learn, and write the avatar and its preview."""
+    from talkinghead.media.files import outputs
+    from talkinghead.media.image import write_image
+    from talkinghead.portrait.avatar.avatar import feed_forward, origin
+    from talkinghead.portrait.networks.head import default_head_path
+    from talkinghead.portrait.training.fine_tuning import Hardware, fine_tune
+    from talkinghead.portrait.training.preview import preview_sheet
+    from talkinghead.training.progress import ShowSteps
+
+    path = options.head or default_head_path()
     about, hardware = origin(path, consent=options.consent), Hardware(options.accelerator, options.precision)
     with outputs(options.output, options.sheet if options.preview else None, overwrite=options.overwrite):
         with bar("tuning", "steps") as report:
@@ -115,9 +141,6 @@ def make(options: Options, config: FineTuningConfig) -> None:
     log.info("%s: %d steps in %.0f s", options.output, len(tuned.history), tuned.seconds)
     if options.preview:
         log.info("%s: photos, landmarks, before and after", options.sheet)
-    if options.consent is None:
-        log.info("no --consent was given: the avatar says so")
-    log.info("move it with: talkinghead reenact %s --driver VIDEO -o clip.mp4", options.output)
 
 
 def refuse_outputs(options: Options) -> None:

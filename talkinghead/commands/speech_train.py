@@ -36,6 +36,8 @@ class SpeechRun(RunConfig):
 
     steps: int = 10_000
     """Batches to learn from, counted from the run's beginning."""
+    precision: str = "32-true"
+    """Lightning's name of the arithmetic; auto is bf16-mixed where that is fast, else 32-true."""
     save_every: int = 200
     """Steps between checkpoints."""
     log_every: int = 20

@@ -248,7 +248,9 @@ def said_when_full(path: Path, written: Path | None = None) -> Iterator[None]:
         if number is None:
             raise
         reason = os.strerror(number)
-        raise DiskFullError(f"{path}: it cannot be written whole ({reason}); make room or give another output.") from error
+        raise DiskFullError(
+            f"{path}: it cannot be written whole ({reason}); make room or give another output."
+        ) from error
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -29,7 +29,7 @@ from talkinghead.portrait.training.adversarial_losses import adversarial_terms, 
 from talkinghead.portrait.training.config import FineTuningConfig, Hardware
 from talkinghead.portrait.training.content_loss import make_content_loss
 from talkinghead.portrait.training.early_stopping import StopByHeldOut
-from talkinghead.stopping import step_by_step
+from talkinghead.stopping import Stopped, step_by_step
 from talkinghead.training.ema import follow, warmed_up
 from talkinghead.training.precision import chosen_precision
 from talkinghead.training.trainer import StopWhenAsked, quiet
@@ -219,6 +219,19 @@ class Tuned:
     seconds: float
 
 
+class StoppedTuning(Stopped):
+    """A signal ended a fine-tuning.
+
+    Args:
+        number: of the signal.
+        avatar: as far as it was learnt.
+    """
+
+    def __init__(self, number: int, avatar: Avatar):
+        super().__init__(number, f"after {avatar.provenance['steps']} steps")
+        self.avatar = avatar
+
+
 def fine_tune(
     head: FewShotHead,
     photos: Photos,
@@ -240,6 +253,7 @@ def fine_tune(
 
     Raises:
         UserError: if the photos do not have the head's size, or more are held out than there are to spare.
+        StoppedTuning: if a signal ends it.
     """
     compositing = head.config.compositing
     layers = compositing is not None and compositing.layers
@@ -257,7 +271,10 @@ def fine_tune(
         if config.hold_out:
             batch = held_out_batch(photos.select(range(len(learnt), len(photos))), batches)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
-        fit(module, batches, hardware=hardware, callbacks=callbacks)
+        try:
+            fit(module, batches, hardware=hardware, callbacks=callbacks)
+        except Stopped as stop:
+            raise StoppedTuning(stop.number, module.avatar(head.config, photos, provenance or {})) from stop
     return Tuned(module.avatar(head.config, photos, provenance or {}), module.history, time.perf_counter() - began)
 
 

@@ -20,6 +20,7 @@ from talkinghead.face.landmarks import mouth_opening
 from talkinghead.media.audio import write_sound
 from talkinghead.media.claims import LOCK
 from talkinghead.media.files import atomic_path, run_folder
+from talkinghead.memory import give_back
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
@@ -83,6 +84,7 @@ def _write_corpus(
             record = _store(recording, output, stem, min_correlation)
             with atomic_path(path, overwrite=True) as temporary:
                 temporary.write_text(json.dumps(asdict(record)))
+            give_back()
         records.append(record)
         if progress:
             progress(record)

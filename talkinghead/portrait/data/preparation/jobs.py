@@ -7,6 +7,7 @@ from pathlib import Path
 from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import encode_jpeg
+from talkinghead.memory import give_back
 from talkinghead.portrait.data.preparation.clips import FAILED, ClipRecord, process_clip
 from talkinghead.portrait.data.preparation.cropping import part_path
 from talkinghead.portrait.data.preparation.settings import Clip, PrepareSettings
@@ -36,6 +37,7 @@ def do_job(job: Job, settings: PrepareSettings, detector: FaceDetector) -> ClipR
         temporary.write_bytes(encode_jpeg(strip, 85))
     with atomic_path(job.record_path, overwrite=True) as temporary:
         temporary.write_text(json.dumps(asdict(record)))
+    give_back()
     return record
 
 
