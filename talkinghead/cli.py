@@ -36,7 +36,7 @@ COMMANDS = {
 USAGE_ERROR = 2
 READER_GONE = 141
 
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system refuses because of a path or a disk, not because of the program."""
 
 

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -225,11 +225,13 @@ def heard(options: Options) -> Iterator[Voice]:
     if path.suffix.lower() in SOUNDS:
         raise UserError(f"{voice}: there is no such file; give a sound file, or a text to be spoken.")
     said = speak_text(voice, command=options.tts_command, voice=options.language)
-    with tempfile.TemporaryDirectory() as folder:
-        target = options.save_voice or Path(folder) / "voice.wav"
-        with atomic_path(target, overwrite=options.overwrite) as temporary:
-            write_sound(temporary, said.waveform, said.sample_rate)
-            yield Voice(said.waveform, said.sample_rate, temporary, kept_as=options.save_voice)
+    with ExitStack() as stack:
+        if options.save_voice is None:
+            target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "voice.wav"
+        else:
+            target = stack.enter_context(atomic_path(options.save_voice, overwrite=options.overwrite))
+        write_sound(target, said.waveform, said.sample_rate)
+        yield Voice(said.waveform, said.sample_rate, target, kept_as=options.save_voice)
 
 
 def head_for(spoken: "SpeechMotion", said: Voice, options: Options, place: str) -> "HeadMotion":
