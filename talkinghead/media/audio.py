@@ -64,12 +64,13 @@ def _whole(blocks: "SoundBlocks") -> Float[np.ndarray, "c s"]:
 
 
 def write_sound(path: Path, samples: Float[np.ndarray, " s"] | Int16[np.ndarray, " s"], sample_rate: int) -> None:
-    """Write sound with 16 bits, as the suffix says (.wav, .flac).
+    """Write sound as the suffix says; .wav and .flac with 16 bits.
 
     It is encoded in memory: libsndfile tells nobody when a disk is full as it closes a file.
     """
-    encoded = BytesIO()
-    soundfile.write(encoded, samples, sample_rate, format=path.suffix[1:].upper(), subtype="PCM_16")
+    encoded, kind = BytesIO(), path.suffix[1:].upper()
+    subtype = "PCM_16" if kind in ("WAV", "FLAC") else None
+    soundfile.write(encoded, samples, sample_rate, format=kind, subtype=subtype)
     path.write_bytes(encoded.getbuffer())
 
 
