@@ -1,7 +1,6 @@
 """Video, sound, pictures and files <-> arrays.
 
 * audio: Sound <-> arrays, streaming.
-* claims: Who works on a file or a folder: one run at a time, and which of them are still alive.
 * collection: A folder of videos: which files are videos, and whom they show.
 * containers: Media files opened as files and nothing else: packets -> frames, past damage; sound beside the frames of
   a clip.

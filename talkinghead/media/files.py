@@ -15,8 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 from uuid import uuid4
 
+from talkinghead.claims import claimed, process_token, still_runs
 from talkinghead.errors import DiskFullError, UserError
-from talkinghead.media.claims import claimed, process_token, still_runs
 
 _waiting: ContextVar[list[tuple[Path, Path, bool]] | None] = ContextVar("_waiting", default=None)
 """What a command has written and will show when all of it is there: temporary, path, whether it may replace."""

@@ -13,8 +13,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from talkinghead.claims import claimed
 from talkinghead.errors import UserError
-from talkinghead.media.claims import claimed
 from talkinghead.media.files import atomic_path
 from talkinghead.stopping import Stopped, asked
 from talkinghead.training.run import RunConfig

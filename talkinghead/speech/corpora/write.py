@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import save_file
 
+from talkinghead.claims import LOCK
 from talkinghead.errors import DiskFullError, UserError
 from talkinghead.face.landmarks import mouth_opening
 from talkinghead.media.audio import write_sound
-from talkinghead.media.claims import LOCK
 from talkinghead.media.files import atomic_path, run_folder
 from talkinghead.memory import give_back
 from talkinghead.motion.motion import Motion

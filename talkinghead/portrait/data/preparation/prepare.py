@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from talkinghead.claims import LOCK
 from talkinghead.errors import UserError
 from talkinghead.face.detection.choice import make_detector
-from talkinghead.media.claims import LOCK
 from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
 from talkinghead.media.files import atomic_path, is_hidden, run_folder, say_left_out
 from talkinghead.portrait.data.preparation.clips import ClipRecord

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from talkinghead.claims import claimed, process_token, still_runs
 from talkinghead.errors import UserError
-from talkinghead.media.claims import claimed, process_token, still_runs
 from talkinghead.media.files import atomic_path, outputs
 
 HOLD = """
