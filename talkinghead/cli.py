@@ -7,12 +7,16 @@ command is called.
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any, NoReturn
 
 from talkinghead.errors import UserError
+from talkinghead.stopping import Stopped, end_children, listening, seen
 from talkinghead.version import __version__
 
 COMMANDS = {
@@ -30,14 +34,14 @@ COMMANDS = {
 }
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
+READER_GONE = 141
 
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system refuses because of a path or a disk, not because of the program."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 2 the user can mend it, 130 interrupted."""
+    """Run one command and exit: 0 done, 2 the user can mend it, 128 + the signal that stopped it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help", "help"):
@@ -51,22 +55,56 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb == "speak" and "--live" in arguments:
         sys.stderr.write("speak --live is a verb of its own now: talkinghead live\n")
         verb, arguments = "live", [argument for argument in arguments if argument != "--live"]
+    sys.stderr = Lossy(sys.stderr)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     # Read once, when NumPy and SciPy are imported. Their matrices are small here: BLAS threads would spin in wait for
     # one another and take the cores from PyTorch (a rendered frame took twice as long).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        command = import_module("talkinghead.commands." + verb.replace("-", "_"))
-        command.main(arguments[1:])
+        with listening():
+            command = import_module("talkinghead.commands." + verb.replace("-", "_"))
+            command.main(arguments[1:])
     except UserError as error:
         fail(str(error))
+    except BrokenPipeError:  # whoever read the output has gone
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the exit flushes it
+        sys.exit(READER_GONE)
     except OSError as error:
         if error.errno not in REFUSED:
             raise
         fail(f"{error.filename or verb}: {error.strerror}; mend that, or give another path.")
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(INTERRUPTED)
+        end(Stopped(signal.SIGINT))
+    except Stopped as stop:
+        end(stop)
+    except Exception:
+        if (number := seen()) is None:
+            raise
+        end(Stopped(number))  # a library made something else of it: a worker that died, an import that failed
+
+
+class Lossy:
+    """The terminal, or the file that stands for it: what it cannot take (a full disk) is dropped.
+
+    A clip that took an hour does not fail because nobody can be told how far it is.
+    """
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """All of it, or nothing."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As far as that goes."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def help_text() -> str:
@@ -87,6 +125,13 @@ def unknown_verb(verb: str) -> str:
     near = get_close_matches(verb, COMMANDS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"the verbs are {', '.join(COMMANDS)}."
     return f"there is no verb {verb!r}; {hint}"
+
+
+def end(stop: Stopped) -> NoReturn:
+    """Say what stopped the command and what it leaves, and exit with the status of that signal."""
+    end_children()
+    sys.stderr.write(f"{stop}\n")
+    sys.exit(stop.status)
 
 
 def fail(message: str) -> None:

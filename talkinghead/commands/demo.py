@@ -65,15 +65,15 @@ def demo(options: Options) -> None:
     Raises:
         UserError: if the photo or the head cannot be used, or a file that no demo made would be written over.
     """
+    from talkinghead.media.files import outputs
     from talkinghead.portrait.avatar.avatar import origin
     from talkinghead.portrait.data.photos import read_photos
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
     from talkinghead.portrait.training.fine_tuning import FineTuningConfig, fine_tune
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     began = time.perf_counter()
     path, shown = options.head or default_head_path(), options.shown
-    avatar_path, clip, strip = outputs(options)
+    avatar_path, clip, strip = output_files(options)
     network, _ = FewShotHead.load(path)
     try:
         photos = read_photos([shown], size=network.config.photo_side)
@@ -82,16 +82,17 @@ def demo(options: Options) -> None:
     log.info("learning the person in %s", shown.name)
     consent = "public domain portrait" if options.photo is None else None
     provenance = origin(path, consent=consent) | MARK
-    tuned = fine_tune(network, photos, FineTuningConfig(steps=options.steps), provenance=provenance)
-    log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
-    tuned.avatar.save(avatar_path, overwrite=True)
-    animate(tuned.avatar, photos, clip=clip, strip=strip)
+    with outputs(clip, avatar_path, strip, overwrite=True):
+        tuned = fine_tune(network, photos, FineTuningConfig(steps=options.steps), provenance=provenance)
+        log.info("%d steps in %.0f s", len(tuned.history), tuned.seconds)
+        tuned.avatar.save(avatar_path, overwrite=True)
+        animate(tuned.avatar, photos, clip=clip, strip=strip)
     log.info("%.0f s in all. The person, moved: %s", time.perf_counter() - began, clip)
     log.info("photo, landmarks and frames: %s; the avatar: %s", strip, avatar_path)
     log.info("next: talkinghead reenact %s --driver YOUR_VIDEO -o clip.mp4", avatar_path)
 
 
-def outputs(options: Options) -> list[Path]:
+def output_files(options: Options) -> list[Path]:
     """Where the avatar, the clip and the picture go.
 
     Raises:

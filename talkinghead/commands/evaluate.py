@@ -1,7 +1,6 @@
 """evaluate: the paper's protocol on people unseen in training, beside two baselines."""
 
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -97,7 +96,7 @@ def evaluate(options: Options) -> None:
         UserError: if there are results already, or nothing to evaluate.
     """
     from talkinghead.face.detection.choice import make_detector
-    from talkinghead.media.files import refuse_existing
+    from talkinghead.media.files import refuse_existing, run_folder
     from talkinghead.portrait.evaluation.all_videos import RESULTS
     from talkinghead.portrait.evaluation.measures import Judges
 
@@ -113,8 +112,9 @@ def evaluate(options: Options) -> None:
     without = options.baselines_only or (options.rendered and options.head is None)
     heads = {} if without else load_heads(options.head, options.against)
     tuning = None if options.steps == 0 or not heads else read_tuning(options.fine_tuning, options.steps)
-    source = Rendered(options) if options.rendered else Held(options, protocol)
-    results = examine(options, source, judges, heads=heads, tuning=tuning)
+    with run_folder(options.output):
+        source = Rendered(options) if options.rendered else Held(options, protocol)
+        results = examine(options, source, judges, heads=heads, tuning=tuning)
     show(results, options.output)
 
 
@@ -311,7 +311,6 @@ def examine(
     settings = Settings(size=size, fine_tuning=tuning, cross_shots=options.cross)
     networks = {name: network for name, (_, network) in heads.items()}
     examiner = Examiner(judges, settings, heads=networks, accelerator="gpu" if place.startswith("cuda") else place)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it would announce itself for every person
     hashes = {name: sha256(path) for name, (path, _) in heads.items()}
     made = source.records(examiner, options.output, run_settings(examiner, hashes, options.detector))
     records = list(with_progress(made, source.weights(tuning)))

@@ -64,8 +64,7 @@ def export(options: Options) -> None:
     Raises:
         UserError: if the output exists or is the source, or the source cannot be used.
     """
-    from talkinghead.media.files import refuse_existing, resolved
-    from talkinghead.motion.formats.export import ExportConfig, export_motion
+    from talkinghead.media.files import outputs, refuse_existing, resolved
     from talkinghead.rig.files.load import load_rig
     from talkinghead.rig.files.own import default_rig
 
@@ -74,6 +73,16 @@ def export(options: Options) -> None:
     if resolved(output) == resolved(options.source):
         raise UserError(f"{output} would be written over what it is made from; give another name.")
     head = default_rig() if options.rig is None else load_rig(options.rig)
+    with outputs(output, overwrite=options.overwrite):
+        motion = written(options, head)
+    log.info("%d frames, %.1f s: %s", len(motion), motion.seconds, output)
+
+
+def written(options: Options, head: "Rig") -> "Motion":
+    """Read, fit and write; gives the motion."""
+    from talkinghead.motion.formats.export import ExportConfig, export_motion
+
+    output = options.output
     fps = None if options.fps is None else rate_from(options.fps)
     motion = read_driver(options.source, detector=options.detector, device=options.place, fps=fps)
     if motion.blendshapes is None and motion.vertices is None:
@@ -82,11 +91,11 @@ def export(options: Options) -> None:
         if options.vertices and motion.vertices is None and motion.blendshapes is not None:
             motion = replace(motion, vertices=head.vertices(motion.blendshapes), topology=head.faces)
         motion.save(output, overwrite=options.overwrite)
-    else:
-        config = config_from(options, ExportConfig)
-        with nullcontext() if output.suffix else bar("writing") as report:
-            export_motion(motion, output, head, config=config, overwrite=options.overwrite, progress=report)
-    log.info("%d frames, %.1f s: %s", len(motion), motion.seconds, output)
+        return motion
+    config = config_from(options, ExportConfig)
+    with nullcontext() if output.suffix else bar("writing") as report:
+        export_motion(motion, output, head, config=config, overwrite=options.overwrite, progress=report)
+    return motion
 
 
 def fitted(motion: "Motion", rig: "Rig") -> "Motion":

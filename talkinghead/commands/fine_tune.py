@@ -1,17 +1,18 @@
 """fine-tune: photos in, an avatar out."""
 
 import logging
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from talkinghead.commands.options import Verb, ranged
+from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 from talkinghead.portrait.training.config import FineTuningConfig
 
 if TYPE_CHECKING:
     from talkinghead.portrait.data.photos import Photos
+    from talkinghead.portrait.networks.head import FewShotHead
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,13 @@ class Options:
             self.output.name.removesuffix(".safetensors").removesuffix(".avatar") + ".preview.png"
         )
 
+    @property
+    def unfinished(self) -> Path:
+        """Where an avatar goes whose tuning was stopped."""
+        return self.output.with_name(
+            self.output.name.removesuffix(".safetensors").removesuffix(".avatar") + ".unfinished.avatar.safetensors"
+        )
+
 
 VERB = Verb("fine-tune", Options, FineTuningConfig, about=ABOUT, examples=EXAMPLES, positional=("photos",), config=True)
 
@@ -89,39 +97,50 @@ def make(options: Options, config: FineTuningConfig) -> None:
         UserError: if an output exists or cannot be written, the photos or the head cannot be used, or this machine
             cannot compute as options.
     """
-    from pytorch_lightning.callbacks import RichProgressBar
-
-    from talkinghead.media.image import write_image
-    from talkinghead.portrait.avatar.avatar import feed_forward, origin
     from talkinghead.portrait.networks.head import FewShotHead, default_head_path
-    from talkinghead.portrait.training.fine_tuning import Hardware, fine_tune
-    from talkinghead.portrait.training.preview import preview_sheet
+    from talkinghead.portrait.training.fine_tuning import StoppedTuning
+    from talkinghead.stopping import Stopped
     from talkinghead.training.trainer import refuse_machine
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     refuse_outputs(options)
     refuse_machine(options.accelerator, "32-true" if options.precision == "auto" else options.precision)
     path = options.head or default_head_path()
     head, _ = FewShotHead.load(path)
     photos = read(options, head.config.photo_side)
     log.info("%d photos: %s", len(photos), ", ".join(photos.names))
-    tuned = fine_tune(
-        head,
-        photos,
-        config,
-        provenance=origin(path, consent=options.consent),
-        hardware=Hardware(options.accelerator, options.precision),
-        callbacks=(RichProgressBar(),) if sys.stderr.isatty() else (),
-    )
-    tuned.avatar.save(options.output, overwrite=options.overwrite)
-    log.info("%s: %d steps in %.0f s", options.output, len(tuned.history), tuned.seconds)
-    if options.preview:
-        preview = preview_sheet(photos, feed_forward(head, photos), tuned.avatar)
-        write_image(options.sheet, preview, overwrite=options.overwrite)
-        log.info("%s: photos, landmarks, before and after", options.sheet)
+    try:
+        written(options, config, head, photos)
+    except StoppedTuning as stop:
+        stop.avatar.save(options.unfinished, overwrite=True)
+        kept = f"{options.unfinished} holds what was learnt in {stop.avatar.provenance['steps']} steps"
+        raise Stopped(stop.number, f"{kept}; the same command begins anew") from stop
     if options.consent is None:
         log.info("no --consent was given: the avatar says so")
     log.info("move it with: talkinghead reenact %s --driver VIDEO -o clip.mp4", options.output)
+
+
+def written(options: Options, config: FineTuningConfig, head: "FewShotHead", photos: "Photos") -> None:
+    """Learn, and write the avatar and its preview."""
+    from talkinghead.media.files import outputs
+    from talkinghead.media.image import write_image
+    from talkinghead.portrait.avatar.avatar import feed_forward, origin
+    from talkinghead.portrait.networks.head import default_head_path
+    from talkinghead.portrait.training.fine_tuning import Hardware, fine_tune
+    from talkinghead.portrait.training.preview import preview_sheet
+    from talkinghead.training.progress import ShowSteps
+
+    path = options.head or default_head_path()
+    about, hardware = origin(path, consent=options.consent), Hardware(options.accelerator, options.precision)
+    with outputs(options.output, options.sheet if options.preview else None, overwrite=options.overwrite):
+        with bar("tuning", "steps") as report:
+            tuned = fine_tune(head, photos, config, provenance=about, hardware=hardware, callbacks=(ShowSteps(report),))
+        tuned.avatar.save(options.output, overwrite=options.overwrite)
+        if options.preview:
+            preview = preview_sheet(photos, feed_forward(head, photos), tuned.avatar)
+            write_image(options.sheet, preview, overwrite=options.overwrite)
+    log.info("%s: %d steps in %.0f s", options.output, len(tuned.history), tuned.seconds)
+    if options.preview:
+        log.info("%s: photos, landmarks, before and after", options.sheet)
 
 
 def refuse_outputs(options: Options) -> None:

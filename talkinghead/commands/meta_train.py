@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from talkinghead.commands.options import Verb, plain_recipe, ranged
+from talkinghead.commands.progress import bar
 from talkinghead.errors import refuse_low
 from talkinghead.portrait.data.episodes_config import EpisodeDataConfig
 from talkinghead.portrait.training.config import MetaLearningConfig, refuse_scaled
@@ -61,9 +62,12 @@ VERB = Verb(
 
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments that follow its name."""
+    from talkinghead.training.run_folder import own_folder
+
     settings = VERB.settings(argv)
     run, data, model = VERB.make(settings)
-    train(run, data, model, VERB.dump(settings), plain_recipe(settings))
+    with own_folder(run):
+        train(run, data, model, VERB.dump(settings), plain_recipe(settings))
 
 
 def train(
@@ -86,6 +90,7 @@ def train(
     from talkinghead.portrait.training.content_loss import make_content_loss
     from talkinghead.portrait.training.meta_learning import MetaLearning
     from talkinghead.portrait.training.run_folder import HEAD, HeadRunFolder
+    from talkinghead.training.progress import ShowSteps
     from talkinghead.training.run_folder import CHECKPOINT, first_step
     from talkinghead.training.trainer import fit, on_gpu, use_gpu_well
 
@@ -102,6 +107,7 @@ def train(
         module.compile_networks()
     episodes.steps, episodes.first_step = run.steps, first_step(run)
     provenance = {"recipe": recipe, "videos": len(episodes.videos)}
-    keeper = HeadRunFolder(run, provenance, validation_episodes=run.validation_episodes)
-    fit(run, module, episodes, keeper, first=episodes.first_step, settings=settings)
+    keeper, first = HeadRunFolder(run, provenance, validation_episodes=run.validation_episodes), episodes.first_step
+    with bar("training", "steps", first=first) as report:
+        fit(run, module, episodes, [keeper, ShowSteps(report, run.steps)], first=first, settings=settings)
     log.info("%s holds the head; tune it to a person: talkinghead fine-tune PHOTOS --head %s", *[run.folder / HEAD] * 2)

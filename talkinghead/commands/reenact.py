@@ -99,6 +99,7 @@ def reenact(options: Options) -> None:
     Raises:
         UserError: if an input cannot be used.
     """
+    from talkinghead.media.files import outputs
     from talkinghead.portrait.avatar.avatar import Avatar
     from talkinghead.portrait.avatar.reenactment import Clip
     from talkinghead.portrait.avatar.reenactment import reenact as write_clip
@@ -108,10 +109,11 @@ def reenact(options: Options) -> None:
     if options.compare:  # beside a square of the driver
         config = replace(config, view="head")
     person = Avatar.load(options.avatar)
-    moves = read_moves(options, place)
-    with bar("rendering") as report:
-        clip = Clip(options.output, compare=options.compare, sound=options.sound, overwrite=options.overwrite)
-        write_clip(person, moves, clip, config=config, device=place, progress=report)
+    with outputs(options.output, options.save_motion, overwrite=options.overwrite):
+        moves = read_moves(options, place)
+        with bar("rendering") as report:
+            clip = Clip(options.output, compare=options.compare, sound=options.sound, overwrite=options.overwrite)
+            write_clip(person, moves, clip, config=config, device=place, progress=report)
     lost = int((moves.confidence == 0).sum())
     if lost:
         log.info("the driver's face was not seen in %d of %d frames (--missing %s)", lost, len(moves), options.missing)

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -151,8 +151,8 @@ class Voice:
     sample_rate: int
     path: Path
     """A media file with it."""
-    passing: bool = False
-    """The file goes when the command ends."""
+    kept_as: Path | None
+    """Where it lies when the command has ended; None if it goes."""
 
 
 def main(argv: list[str]) -> None:
@@ -182,13 +182,15 @@ def speak(options: Options) -> None:
     Raises:
         UserError: if an option has no meaning, or an input cannot be used.
     """
+    from talkinghead.media.files import outputs
     from talkinghead.speech.model import load_model
     from talkinghead.speech.speaking.head_motion import edited
     from talkinghead.speech.speaking.speaking_head import join, with_blendshapes
 
     modes, turn, shut, fps = options.modes, options.turn, options.shut, options.rate_of_frames
     speaker, place = load_model(options.model), options.place
-    with heard(options) as said:
+    kept = (options.output, options.save_motion, options.save_voice)
+    with outputs(*kept, overwrite=options.overwrite), heard(options) as said:
         style, emotion = choice(options.style), choice(options.emotion)
         spoken = speaker.predict(said.waveform, said.sample_rate, fps=fps, speaker=style, emotion=emotion)
         if not len(spoken):
@@ -199,9 +201,8 @@ def speak(options: Options) -> None:
         if rig is None and shut is not None:
             raise UserError("nobody knows where the eyes of the model's mesh are; leave --blinks out.")
         if options.save_motion is not None:
-            kept = moves if rig is None else with_blendshapes(moves, rig)
-            kept = replace(kept, sound=None) if said.passing else kept
-            kept.save(options.save_motion, overwrite=options.overwrite)
+            movement = moves if rig is None else with_blendshapes(moves, rig)
+            replace(movement, sound=said.kept_as).save(options.save_motion, overwrite=options.overwrite)
         render(moves, rig, options, place)
     log.info("%d frames, %.1f s: %s", len(moves), moves.seconds, options.output)
 
@@ -213,24 +214,24 @@ def heard(options: Options) -> Iterator[Voice]:
     Raises:
         UserError: if the file does not exist or has no sound, or the text cannot be spoken.
     """
-    import soundfile
-
-    from talkinghead.media.audio import read_sound
+    from talkinghead.media.audio import read_sound, write_sound
     from talkinghead.media.files import atomic_path
     from talkinghead.speech.speech_synthesis import speak_text
 
     voice, path = options.voice, Path(options.voice)
     if len(voice) < 256 and path.is_file():
-        yield Voice(*read_sound(path), path)
+        yield Voice(*read_sound(path), path, kept_as=path)
         return
     if path.suffix.lower() in SOUNDS:
         raise UserError(f"{voice}: there is no such file; give a sound file, or a text to be spoken.")
     said = speak_text(voice, command=options.tts_command, voice=options.language)
-    with tempfile.TemporaryDirectory() as folder:
-        target = options.save_voice or Path(folder) / "voice.wav"
-        with atomic_path(target, overwrite=options.overwrite) as temporary:
-            soundfile.write(temporary, said.waveform, said.sample_rate)
-        yield Voice(said.waveform, said.sample_rate, target, passing=options.save_voice is None)
+    with ExitStack() as stack:
+        if options.save_voice is None:
+            target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "voice.wav"
+        else:
+            target = stack.enter_context(atomic_path(options.save_voice, overwrite=options.overwrite))
+        write_sound(target, said.waveform, said.sample_rate)
+        yield Voice(said.waveform, said.sample_rate, target, kept_as=options.save_voice)
 
 
 def head_for(spoken: "SpeechMotion", said: Voice, options: Options, place: str) -> "HeadMotion":

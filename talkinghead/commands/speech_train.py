@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkinghead.commands.options import Verb, plain_recipe
+from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
 from talkinghead.speech.training.recipe import Recipe
 from talkinghead.training.run import RunConfig
@@ -35,6 +36,8 @@ class SpeechRun(RunConfig):
 
     steps: int = 10_000
     """Batches to learn from, counted from the run's beginning."""
+    precision: str = "32-true"
+    """Lightning's name of the arithmetic; auto is bf16-mixed where that is fast, else 32-true."""
     save_every: int = 200
     """Steps between checkpoints."""
     log_every: int = 20
@@ -67,7 +70,10 @@ def main(argv: list[str]) -> None:
         from talkinghead.speech.training import recipes  # noqa: F401  the subclasses that --model may name
     settings = VERB.settings(argv)
     run, data, recipe = VERB.make(settings)
-    train(recipe, data, run, VERB.dump(settings), plain_recipe(settings))
+    from talkinghead.training.run_folder import own_folder
+
+    with own_folder(run):
+        train(recipe, data, run, VERB.dump(settings), plain_recipe(settings))
 
 
 def train(recipe: Recipe, data: DataConfig, run: SpeechRun, settings: str, about: dict[str, Any]) -> None:
@@ -89,10 +95,10 @@ def train(recipe: Recipe, data: DataConfig, run: SpeechRun, settings: str, about
     from talkinghead.speech.corpora.sequences import read_tracks
     from talkinghead.speech.training.base import SpeechData
     from talkinghead.speech.training.run_folder import SpeechRunFolder
+    from talkinghead.training.progress import ShowSteps
     from talkinghead.training.run_folder import first_step
     from talkinghead.training.trainer import fit
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     if run.threads:
         torch.set_num_threads(run.threads)
     seed_everything(run.seed, verbose=False)
@@ -106,6 +112,7 @@ def train(recipe: Recipe, data: DataConfig, run: SpeechRun, settings: str, about
     provenance = {"recipe": about, "sequences": len(tracks), "seconds": round(sum(t.seconds for t in tracks))}
     keeper = SpeechRunFolder(run, provenance, held_out=held_out)
     loader = SpeechData(recipe.batches(tracks, run.seed), steps=run.steps, first_step=first)
-    fit(run, module, loader, keeper, first=first, settings=settings)
+    with bar("training", "steps", first=first) as report:
+        fit(run, module, loader, [keeper, ShowSteps(report, run.steps)], first=first, settings=settings)
     file = run.folder / f"{recipe.kind}.speech.safetensors"
     log.info("%s holds the model; use it: talkinghead speak VOICE.wav --model %s -o out.mp4", file, file)

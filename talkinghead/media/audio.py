@@ -1,12 +1,14 @@
 """Sound <-> arrays, streaming."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
 import av
 import numpy as np
-from jaxtyping import Float
+import soundfile
+from jaxtyping import Float, Int16
 
 from talkinghead.errors import UserError
 from talkinghead.media.containers import decodable, open_media, promised_seconds, reason, say_if_short, say_once
@@ -59,6 +61,17 @@ def _whole(blocks: "SoundBlocks") -> Float[np.ndarray, "c s"]:
     if not parts:
         raise UserError(f"{blocks.path}: its sound cannot be decoded; the file is damaged or cut off.")
     return np.concatenate(parts, axis=1)
+
+
+def write_sound(path: Path, samples: Float[np.ndarray, " s"] | Int16[np.ndarray, " s"], sample_rate: int) -> None:
+    """Write sound as the suffix says; .wav and .flac with 16 bits.
+
+    It is encoded in memory: libsndfile tells nobody when a disk is full as it closes a file.
+    """
+    encoded, kind = BytesIO(), path.suffix[1:].upper()
+    subtype = "PCM_16" if kind in ("WAV", "FLAC") else None
+    soundfile.write(encoded, samples, sample_rate, format=kind, subtype=subtype)
+    path.write_bytes(encoded.getbuffer())
 
 
 class SoundBlocks:

@@ -14,8 +14,8 @@ class RunConfig:
     """Checkpoint, model, logs and sheets; a checkpoint in it is resumed."""
     steps: int = 100_000
     """Batches to learn from, counted from the run's beginning."""
-    precision: str = "32-true"
-    """Lightning's precision: 32-true or bf16-mixed."""
+    precision: str = "auto"
+    """Lightning's name of the arithmetic; auto is bf16-mixed where that is fast, else 32-true."""
     accelerator: str = "auto"
     """Lightning's name of the device: auto, cpu or gpu."""
     devices: int = 1

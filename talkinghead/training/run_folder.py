@@ -1,6 +1,9 @@
 """What a run leaves in its folder, and how it goes on from there."""
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -10,7 +13,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from talkinghead.claims import claimed
 from talkinghead.errors import UserError
+from talkinghead.media.files import atomic_path
+from talkinghead.stopping import Stopped, asked
 from talkinghead.training.run import RunConfig
 
 log = logging.getLogger(__name__)
@@ -59,6 +65,11 @@ class RunFolder(Callback):
             self._save(trainer, pl_module)
         if step % self.run.show_every == 0 and step < self.run.steps:
             self._show(trainer, pl_module, last=False)
+        if (signal := asked()) is not None and step < self.run.steps:
+            if self._saved != step:
+                self._save(trainer, pl_module)
+            kept = self.folder / CHECKPOINT
+            raise Stopped(signal, f"{kept} has learnt from {step} steps; the same command goes on from there")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved != _step(pl_module):
@@ -67,11 +78,13 @@ class RunFolder(Callback):
 
     def _save(self, trainer: Trainer, module: LightningModule) -> None:
         """Replace the checkpoint and the model on disk."""
-        temporary = self.folder / f".{CHECKPOINT}.part"
-        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            with atomic_path(self.folder / CHECKPOINT, overwrite=True) as temporary:
+                trainer.save_checkpoint(temporary)
+        else:
+            trainer.save_checkpoint(self.folder / CHECKPOINT)  # writes nothing, but waits for the one that does
         self._saved = _step(module)
         if trainer.is_global_zero:
-            temporary.replace(self.folder / CHECKPOINT)
             with torch.random.fork_rng(_gpus(module)):
                 self.write_model(module)
 
@@ -120,9 +133,26 @@ def open_folder(folder: Path, settings: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SETTINGS).write_text(settings)
+        with atomic_path(folder / SETTINGS, overwrite=True) as temporary:
+            temporary.write_text(settings)
     except OSError as error:
         raise UserError(f"run.folder is {folder}, which cannot be written ({error.strerror}); give another.") from error
+
+
+def _is_first() -> bool:
+    """Whether this is the first of the processes that train together, by what launchers tell each of them."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+@contextmanager
+def own_folder(run: RunConfig) -> Iterator[None]:
+    """A run's folder, claimed by the first of the processes that train together.
+
+    Raises:
+        UserError: if another run is at it.
+    """
+    with claimed(run.folder, folder=True) if _is_first() else nullcontext():
+        yield
 
 
 def first_step(run: RunConfig) -> int:

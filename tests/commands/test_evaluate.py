@@ -8,6 +8,8 @@ from people import tiny_head
 from talkinghead.commands import evaluate, prepare
 from talkinghead.commands.evaluate import VERB, default_size, load_heads, make_protocol, read_tuning, tuning_in_words
 from talkinghead.errors import UserError
+from talkinghead.memory import give_back
+from talkinghead.portrait.evaluation import all_videos
 from talkinghead.portrait.evaluation.methods import BASELINES
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
 from talkinghead.portrait.training.config import FineTuningConfig
@@ -166,3 +168,12 @@ def test_a_misspelt_tuning_is_refused_by_name(tmp_path, text):
         UserError, match=r"tuning\.yaml(: not a YAML file| holds no fine-tuning settings|: it holds no names)"
     ):
         read_tuning(file, None)
+
+
+def test_memory_is_given_back_after_each_task(shards, tmp_path, monkeypatch):
+    """With the shipped head an evaluation grew by 100 MB a task; test_memory.py shows that this stops it."""
+    given = []
+    monkeypatch.setattr(all_videos, "give_back", lambda: given.append(give_back()))
+    call("--shards", shards, "-o", tmp_path / "out", "--baselines-only", "--shots", 1, 2, "--size", 64,
+         "--held-out", 8)  # fmt: skip
+    assert len(given) == 4

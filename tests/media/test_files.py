@@ -1,13 +1,21 @@
 """Files appear whole or not at all."""
 
 import errno
+import os
+import resource
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save_file
 
-from talkinghead.errors import UserError
+from talkinghead.errors import DiskFullError, UserError
+from talkinghead.media.audio import write_sound
 from talkinghead.media.files import (
     atomic_path,
+    outputs,
     read_table,
     read_text,
     refuse_existing,
@@ -15,6 +23,8 @@ from talkinghead.media.files import (
     say_left_out,
     unreadable,
 )
+from talkinghead.media.image import write_image
+from talkinghead.media.video import VideoWriter
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -144,3 +154,96 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"name\n\xff\xfe")
     with pytest.raises(UserError, match="save it as CSV in UTF-8"):
         read_table(tmp_path / "a.csv", "the list")
+
+
+def test_the_files_of_a_command_appear_together(tmp_path):
+    one, other = tmp_path / "clip.mp4", tmp_path / "motion.txt"
+    with pytest.raises(RuntimeError), outputs(one, other):
+        with atomic_path(other) as temporary:
+            temporary.write_text("whole")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with outputs(one, other):
+        for path in (other, one):
+            with atomic_path(path) as temporary:
+                temporary.write_text(path.name)
+        assert not other.exists() and not one.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "motion.txt"]
+
+
+def test_what_appeared_meanwhile_stays(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(UserError, match="exists"), atomic_path(path) as temporary:
+        temporary.write_text("mine")
+        path.write_text("theirs")
+    assert path.read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "precious").write_text("old")
+    for name, target in (("link", "precious"), ("dangling", "nowhere")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(UserError, match="exists"):
+            refuse_existing(tmp_path / name, overwrite=False)
+        with atomic_path(tmp_path / name, overwrite=True) as temporary:
+            temporary.write_text("new")
+    assert (tmp_path / "precious").read_text() == "old" and not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "link").is_symlink() and (tmp_path / "link").read_text() == "new"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_files_have_the_users_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "a.safetensors") as temporary:
+            save_file({"a": np.zeros(3)}, temporary)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def write_tensors(path):
+    save_file({"a": np.zeros(900_000, np.uint8)}, path)
+
+
+def write_voice(path):
+    write_sound(path, np.random.default_rng(0).uniform(-1, 1, 400_000).astype(np.float32), 16000)
+
+
+def write_picture(path):
+    write_image(path, np.random.default_rng(0).integers(0, 255, (600, 600, 3), np.uint8), overwrite=True)
+
+
+def write_checkpoint(path):
+    torch.save({"a": torch.zeros(900_000, dtype=torch.uint8)}, path)
+
+
+def write_film(path):
+    random = np.random.default_rng(0)
+    with VideoWriter(path, fps=Fraction(25), overwrite=True) as writer:
+        for _ in range(40):
+            writer.write(random.integers(0, 255, (256, 256, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.safetensors", write_tensors), ("a.wav", write_voice), ("a.flac", write_voice), ("a.png", write_picture),
+     ("a.ckpt", write_checkpoint), ("a.mp4", write_film)],
+)  # fmt: skip
+def test_a_full_disk_is_one_sentence_whatever_writes(tmp_path, name, write):
+    """The largest size of a file stands for the disk: the system refuses what goes beyond."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        sentence = rf"{name}: it cannot be written whole .File too large"
+        with pytest.raises(DiskFullError, match=sentence), atomic_path(tmp_path / name) as temporary:
+            write(temporary)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_faults_stay_what_they_are(tmp_path):
+    with pytest.raises(RuntimeError, match="of mine"), atomic_path(tmp_path / "a") as temporary:
+        temporary.write_text("some")
+        raise RuntimeError("of mine")

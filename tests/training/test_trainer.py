@@ -32,7 +32,7 @@ def told(folder: Path, **settings: object) -> RunConfig:
 
 def test_a_trainer_logs_into_the_runs_folder_and_keeps_what_it_is_given(tmp_path):
     keeper = Callback()
-    trainer = make_trainer(told(tmp_path, precision="bf16-mixed"), keeper, first_step=12)
+    trainer = make_trainer(told(tmp_path, precision="bf16-mixed"), [keeper], first_step=12)
     assert keeper in trainer.callbacks
     assert not trainer.checkpoint_callbacks
     assert (trainer.precision, trainer.log_every_n_steps, trainer.num_devices) == ("bf16-mixed", 7, 1)
@@ -41,7 +41,7 @@ def test_a_trainer_logs_into_the_runs_folder_and_keeps_what_it_is_given(tmp_path
 
 
 def test_several_devices_train_together(tmp_path):
-    trainer = make_trainer(told(tmp_path, devices=2), Callback(), first_step=0)
+    trainer = make_trainer(told(tmp_path, devices=2), [], first_step=0)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.num_devices == 2
 
@@ -49,7 +49,7 @@ def test_several_devices_train_together(tmp_path):
 def test_a_device_that_is_not_there_is_named(tmp_path):
     for run in (told(tmp_path, accelerator="abacus"), told(tmp_path, precision="abacus")):
         with pytest.raises(UserError, match="'abacus'"):
-            make_trainer(run, Callback(), first_step=0)
+            make_trainer(run, [], first_step=0)
 
 
 @pytest.mark.parametrize("config", [HeadRun, SpeechRun])

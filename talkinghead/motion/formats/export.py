@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32, Int
 
 from talkinghead.errors import UserError
 from talkinghead.face.frames import evenly_spread
-from talkinghead.media.audio import read_sound
+from talkinghead.media.audio import read_sound, write_sound
 from talkinghead.media.files import atomic_path, refuse_existing
 from talkinghead.motion.formats.arkit_csv import write_arkit_csv
 from talkinghead.motion.formats.gltf import MorphAnimation, principal_targets, write_gltf
@@ -186,4 +185,4 @@ def write_wav(sound: Path, path: Path) -> None:
     """The sound of a media file as 16-bit WAV with one channel, counted from its first video frame."""
     waveform, rate = read_sound(sound)
     samples = np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16)
-    soundfile.write(path, samples, rate, format="WAV", subtype="PCM_16")
+    write_sound(path, samples, rate)

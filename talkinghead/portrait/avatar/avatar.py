@@ -43,6 +43,7 @@ from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import SourcePhotos
 from talkinghead.rig.fitting.person import PersonFit
 from talkinghead.rig.fitting.solver import State
+from talkinghead.training.precision import fast_dtype
 from talkinghead.version import __version__
 
 FORMAT, LAYERED_FORMAT = "talkinghead.avatar.1", "talkinghead.avatar.2"
@@ -359,19 +360,6 @@ def read_picture(tensors: dict[str, Tensor], header: dict[str, str]) -> WholePic
     if not (abs(x) <= reach and abs(y) <= reach and 0 < side <= reach):
         raise ValueError(f"the window at {x:g}, {y:g} with the side {side:g} lies outside the picture")
     return WholePicture(pixels, CropWindow(x, y, side), int(photo))
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies in it, else single precision."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    return torch.bfloat16 if device.type == "cpu" and _cpu_has_bf16() else torch.float32
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the CPU has instructions for bfloat16: emulated, it is slower than single precision."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name)() for name in asked if hasattr(torch.cpu, name))
 
 
 def origin(head: Path, *, consent: str | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
+from talkinghead.memory import give_back
 from talkinghead.portrait.data.shards import Shards, Track
 from talkinghead.portrait.evaluation.methods import Case, resized
 from talkinghead.portrait.evaluation.one_video import Examined, Examiner
@@ -149,6 +150,7 @@ def _kept(output: Path, name: str, key: str, make: Callable[[], Examined]) -> Re
     record, sheet = make()
     write_image(picture, sheet, overwrite=True)
     record.save(path)
+    give_back()
     return record
 
 

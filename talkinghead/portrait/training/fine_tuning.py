@@ -7,7 +7,6 @@ References:
 import copy
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from talkinghead.errors import UserError
-from talkinghead.portrait.avatar.avatar import Avatar, fast_dtype, mean_embedding, origin, person_generator
+from talkinghead.portrait.avatar.avatar import Avatar, mean_embedding, origin, person_generator
 from talkinghead.portrait.data.photo_batches import Batch, LayeredBatches, PhotoBatches, held_out_batch
 from talkinghead.portrait.data.photos import Allow, Photos, read_photos
 from talkinghead.portrait.networks.compositing import generate
@@ -30,7 +29,10 @@ from talkinghead.portrait.training.adversarial_losses import adversarial_terms, 
 from talkinghead.portrait.training.config import FineTuningConfig, Hardware
 from talkinghead.portrait.training.content_loss import make_content_loss
 from talkinghead.portrait.training.early_stopping import StopByHeldOut
+from talkinghead.stopping import Stopped, step_by_step
 from talkinghead.training.ema import follow, warmed_up
+from talkinghead.training.precision import chosen_precision
+from talkinghead.training.trainer import StopWhenAsked, quiet
 
 __all__ = ["FineTuning", "FineTuningConfig", "Hardware", "Tuned", "fine_tune", "fit", "make_avatar"]
 
@@ -218,6 +220,19 @@ class Tuned:
     seconds: float
 
 
+class StoppedTuning(Stopped):
+    """A signal ended a fine-tuning.
+
+    Args:
+        number: of the signal.
+        avatar: as far as it was learnt.
+    """
+
+    def __init__(self, number: int, avatar: Avatar):
+        super().__init__(number, f"after {avatar.provenance['steps']} steps")
+        self.avatar = avatar
+
+
 def fine_tune(
     head: FewShotHead,
     photos: Photos,
@@ -239,6 +254,7 @@ def fine_tune(
 
     Raises:
         UserError: if the photos do not have the head's size, or more are held out than there are to spare.
+        StoppedTuning: if a signal ends it.
     """
     compositing = head.config.compositing
     layers = compositing is not None and compositing.layers
@@ -256,7 +272,10 @@ def fine_tune(
         if config.hold_out:
             batch = held_out_batch(photos.select(range(len(learnt), len(photos))), batches)
             callbacks = (*callbacks, StopByHeldOut(batch, patience=config.patience))
-        fit(module, batches, hardware=hardware, callbacks=callbacks)
+        try:
+            fit(module, batches, hardware=hardware, callbacks=callbacks)
+        except Stopped as stop:
+            raise StoppedTuning(stop.number, module.avatar(head.config, photos, provenance or {})) from stop
     return Tuned(module.avatar(head.config, photos, provenance or {}), module.history, time.perf_counter() - began)
 
 
@@ -292,22 +311,17 @@ def fit(
     module: FineTuning, batches: PhotoBatches, *, hardware: Hardware = AUTO, callbacks: tuple[Callback, ...] = ()
 ) -> None:
     """Run the steps; the arguments are those of `fine_tune`."""
-    precision = hardware.precision
-    if precision == "auto":
-        gpu = hardware.accelerator in ("auto", "gpu") and torch.cuda.is_available()
-        fast = fast_dtype(torch.device("cuda" if gpu else "cpu"))
-        precision = "bf16-mixed" if fast == torch.bfloat16 else "32-true"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
+    precision = chosen_precision(hardware.precision, hardware.accelerator)
+    with quiet(), step_by_step():
         trainer = Trainer(
             max_epochs=1,
             accelerator=hardware.accelerator,
             devices=1,
             precision=precision,  # type: ignore[arg-type]
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, StopWhenAsked()],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=bool(callbacks),
+            enable_progress_bar=False,
         )
         trainer.fit(module, batches)

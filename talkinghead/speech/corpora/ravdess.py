@@ -16,6 +16,7 @@ from pathlib import Path
 
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
+from talkinghead.media.files import is_hidden
 from talkinghead.speech.corpora.recordings import Recording, Source, Take, key_of
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -80,6 +81,8 @@ def find_ravdess(folder: Path, track: Tracker) -> Source:
     """
     found: dict[str, tuple[Path, RavdessName]] = {}
     for path in sorted(path for path in Path(folder).rglob("*-*") if path.suffix.lower() in SUFFIXES):
+        if is_hidden(path, Path(folder)):
+            continue
         try:
             name = RavdessName.parse(path.stem)
         except ValueError:

@@ -19,6 +19,7 @@ from talkinghead.face.landmarks import mouth_opening
 from talkinghead.face.track import FaceTrack, track_faces
 from talkinghead.media.audio import read_sound
 from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
+from talkinghead.media.files import is_hidden
 from talkinghead.media.video import probe, read_frames
 from talkinghead.motion.motion import TRACKED_SIDE, Motion
 from talkinghead.motion.rig_tracking import inspect_fit, track_rig
@@ -217,7 +218,8 @@ def find_talking_videos(folder: Path, track: VideoTracker, *, listing: Path | No
     """
     folder = Path(folder)
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
-    videos = {name: path for name, path in paths.items() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()}
+    files = {name: path for name, path in paths.items() if path.is_file() and not is_hidden(path, folder)}
+    videos = {name: path for name, path in files.items() if path.suffix.lower() in VIDEO_SUFFIXES}
     known = {name: by_folder(name) for name in videos} if listing is None else listed(listing)
     missing = [name for name in known if name not in videos]
     if missing:

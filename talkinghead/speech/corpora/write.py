@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from jaxtyping import Float
 from safetensors.numpy import save_file
 
-from talkinghead.errors import UserError
+from talkinghead.claims import LOCK
+from talkinghead.errors import DiskFullError, UserError
 from talkinghead.face.landmarks import mouth_opening
-from talkinghead.media.files import atomic_path
+from talkinghead.media.audio import write_sound
+from talkinghead.media.files import atomic_path, run_folder
+from talkinghead.memory import give_back
 from talkinghead.motion.motion import Motion
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.corpus import FORMAT, INDEX, MESHES, TOPOLOGY, VERSION, Sequence, SpeechCorpus, to_line
@@ -60,6 +62,13 @@ def write_corpus(
     Raises:
         UserError: if nothing is kept, or the output holds something else.
     """
+    with run_folder(output):
+        return _write_corpus(source, output, min_correlation, overwrite=overwrite, progress=progress)
+
+
+def _write_corpus(
+    source: Source, output: Path, min_correlation: float | None, *, overwrite: bool, progress: Progress | None
+) -> list[SpeechRecord]:
     _check_output(output, overwrite=overwrite)
     for folder in (PARTS, MOTIONS, SOUNDS):
         (output / folder).mkdir(parents=True, exist_ok=True)
@@ -75,6 +84,7 @@ def write_corpus(
             record = _store(recording, output, stem, min_correlation)
             with atomic_path(path, overwrite=True) as temporary:
                 temporary.write_text(json.dumps(asdict(record)))
+            give_back()
         records.append(record)
         if progress:
             progress(record)
@@ -91,6 +101,8 @@ def _store(recording: Recording, output: Path, stem: str, min_correlation: float
     record = SpeechRecord(recording.name, recording.speaker, recording.split)
     try:
         takes = recording.read()
+    except DiskFullError:
+        raise
     except UserError as error:
         record.why = str(error).rstrip(".")
         return record
@@ -157,7 +169,7 @@ def _written(take: Take, recording: Recording, output: Path, stem: str) -> Seque
     sound = output / SOUNDS / f"{stem}.flac"
     waveform = np.clip(take.waveform, -1, 1 - 2**-15)
     with atomic_path(sound, overwrite=True) as temporary:
-        soundfile.write(temporary, waveform, take.sample_rate, subtype="PCM_16")
+        write_sound(temporary, waveform, take.sample_rate)
     motion = None
     if take.motion is not None:
         motion = output / MOTIONS / f"{stem}.motion.safetensors"
@@ -188,7 +200,7 @@ def _finished(path: Path, output: Path) -> SpeechRecord | None:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse a folder with a finished corpus (or remove it) and one that is not ours."""
-    if (output / INDEX).exists():
+    if (output / INDEX).exists() and not (output / PARTS).exists():  # else a run was killed while it tidied up
         if not overwrite:
             raise UserError(f"{output} holds a corpus; give another output or --overwrite.")
         for line in SpeechCorpus.load(output):
@@ -197,7 +209,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
         for name in (INDEX, REPORT, MESHES):
             (output / name).unlink(missing_ok=True)
     elif output.exists():
-        ours = {output / name for name in (PARTS, MOTIONS, SOUNDS, REPORT)}
+        ours = {output / name for name in (PARTS, MOTIONS, SOUNDS, REPORT, LOCK)}
         others = sorted(set(output.iterdir()) - ours) if output.is_dir() else [output]
         if others:
             raise UserError(f"{output} holds other things ({others[0].name}); give a new folder.")

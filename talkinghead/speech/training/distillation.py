@@ -8,6 +8,7 @@ import numpy as np
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound
 from talkinghead.media.collection import identity_of
+from talkinghead.media.files import is_hidden
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.rig.files.own import default_rig
 from talkinghead.rig.fitting.inverse import weights_of_vertices
@@ -31,7 +32,8 @@ def find_sounds(folder: Path, teachers: list[SpeechModel]) -> Source:
         UserError: if there is no sound, or a teacher's face is not the default rig's.
     """
     folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES and path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path, folder))
+    paths = [path for path in paths if path.suffix.lower() in SOUND_SUFFIXES]
     if not paths:
         raise UserError(f"{folder}: there is no sound in it ({', '.join(sorted(SOUND_SUFFIXES))}).")
     rig = default_rig()

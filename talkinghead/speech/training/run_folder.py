@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pytorch_lightning import Trainer
 
+from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.sequences import Track
@@ -65,7 +66,8 @@ class SpeechRunFolder(RunFolder):
             effect = emotion_effect(model, sound, KARRAS_RATE, default_rig(), fps=chosen[0].fps)
             log.info("%s", effect or "the model has one emotion alone")
             report["emotion"] = effect and asdict(effect)
-        (self.folder / "figures.json").write_text(json.dumps(report, indent=1))
+        with atomic_path(self.folder / "figures.json", overwrite=True) as temporary:
+            temporary.write_text(json.dumps(report, indent=1))
         log_figures(trainer, figures[model.kind], module.step)
         track = chosen[0]
         if track.face.rig is None:

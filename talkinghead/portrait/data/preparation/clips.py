@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from talkinghead.errors import UserError
+from talkinghead.errors import DiskFullError, UserError
 from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.face.frames import evenly_spread
 from talkinghead.face.track import track_faces
+from talkinghead.media.files import said_when_full
 from talkinghead.media.video import probe, read_frames
 from talkinghead.portrait.data.preparation.cropping import (
     STRIP,
@@ -30,6 +31,10 @@ from talkinghead.portrait.data.preparation.people import name_people
 from talkinghead.portrait.data.preparation.settings import Clip, PrepareSettings
 
 log = logging.getLogger(__name__)
+
+
+FAILED = "failed:"
+"""How a reason begins that is the machine's (memory, a fault), not the video's: such a clip is tried again."""
 
 
 @dataclass
@@ -76,12 +81,15 @@ def process_clip(
     strip = np.full((THUMB, THUMB * STRIP, 3), 96, np.uint8)
     began = time.process_time()
     try:
-        _process(clip, settings, detector, stem=stem, record=record, strip=strip)
+        with said_when_full(stem.parent.parent):
+            _process(clip, settings, detector, stem=stem, record=record, strip=strip)
+    except DiskFullError:
+        raise
     except UserError as error:
         record.why = str(error).removeprefix(f"{clip.path}: ").rstrip(".")
     except (ValueError, ArithmeticError, MemoryError, OSError, RuntimeError, cv2.error) as error:
         log.warning("%s could not be processed", clip.video, exc_info=True)
-        record.why = f"failed: {type(error).__name__}: {error}"
+        record.why = f"{FAILED} {type(error).__name__}: {error}"
     record.fate = "rejected" if record.why else "kept"
     if record.why:
         record.tracks_kept, record.frames_kept, record.people = 0, 0, []

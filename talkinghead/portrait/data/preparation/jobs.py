@@ -7,7 +7,8 @@ from pathlib import Path
 from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import encode_jpeg
-from talkinghead.portrait.data.preparation.clips import ClipRecord, process_clip
+from talkinghead.memory import give_back
+from talkinghead.portrait.data.preparation.clips import FAILED, ClipRecord, process_clip
 from talkinghead.portrait.data.preparation.cropping import part_path
 from talkinghead.portrait.data.preparation.settings import Clip, PrepareSettings
 
@@ -32,9 +33,11 @@ class Job:
 
 def do_job(job: Job, settings: PrepareSettings, detector: FaceDetector) -> ClipRecord:
     record, strip = process_clip(job.clip, settings, detector, job.stem)
-    job.strip_path.write_bytes(encode_jpeg(strip, 85))
+    with atomic_path(job.strip_path, overwrite=True) as temporary:
+        temporary.write_bytes(encode_jpeg(strip, 85))
     with atomic_path(job.record_path, overwrite=True) as temporary:
         temporary.write_text(json.dumps(asdict(record)))
+    give_back()
     return record
 
 
@@ -45,4 +48,4 @@ def finished_record(job: Job) -> ClipRecord | None:
     except (OSError, ValueError, TypeError):
         return None
     whole = all(part_path(job.stem, number).is_file() for number in range(record.tracks_kept))
-    return record if whole else None
+    return record if whole and not record.why.startswith(FAILED) else None

@@ -15,6 +15,7 @@ from talkinghead.face.detection.choice import make_detector
 from talkinghead.portrait.data.preparation.clips import ClipRecord
 from talkinghead.portrait.data.preparation.jobs import Job, do_job
 from talkinghead.portrait.data.preparation.settings import PrepareSettings
+from talkinghead.stopping import end_children
 
 _worker: dict[str, Any] = {}
 """What a worker process makes once: the settings and the detector."""
@@ -49,6 +50,7 @@ def _drain(
         except BrokenProcessPool:
             return list(running.values())
         except BaseException:
+            end_children()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return []

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from talkinghead.claims import LOCK
 from talkinghead.errors import UserError
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.media.collection import VIDEO_SUFFIXES, identity_of, read_listing
-from talkinghead.media.files import atomic_path, say_left_out
+from talkinghead.media.files import atomic_path, is_hidden, run_folder, say_left_out
 from talkinghead.portrait.data.preparation.clips import ClipRecord
 from talkinghead.portrait.data.preparation.contact_sheet import PAGES, write_contact_sheets
 from talkinghead.portrait.data.preparation.cropping import part_path, read_part
@@ -63,7 +64,21 @@ def prepare(
     Raises:
         UserError: if no face is kept from any video, or the output holds something else or cannot be made.
     """
-    settings = settings or PrepareSettings()
+    with run_folder(output):
+        return _prepare(
+            clips, output, settings or PrepareSettings(), workers=workers, overwrite=overwrite, progress=progress
+        )
+
+
+def _prepare(
+    clips: list[Clip],
+    output: Path,
+    settings: PrepareSettings,
+    *,
+    workers: int,
+    overwrite: bool,
+    progress: Progress | None,
+) -> list[ClipRecord]:
     _check_output(output, overwrite=overwrite)
     parts = output / PARTS
     try:
@@ -97,7 +112,7 @@ def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
         raise UserError(f"{source} is a file; give the folder of videos that it lies in.")
     if not source.is_dir():
         raise UserError(f"{source}: there is no such folder of videos.")
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files = sorted(path for path in source.rglob("*") if path.is_file() and not is_hidden(path, source))
     paths = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     videos = {path.relative_to(source).as_posix(): path for path in paths}
     if not videos:
@@ -112,7 +127,7 @@ def find_clips(source: Path, identities: Path | None = None) -> list[Clip]:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse a folder with finished shards (or remove them) and one that is not ours."""
-    if (output / INDEX).exists():
+    if (output / INDEX).exists() and not (output / PARTS).exists():  # else a run was killed while it tidied up
         if not overwrite:
             raise UserError(f"{output} holds shards; give another output or --overwrite.")
         (output / INDEX).unlink()
@@ -122,7 +137,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
     elif output.exists():
         if not output.is_dir():
             raise UserError(f"{output} is a file; give a new folder.")
-        ours = {path for pattern in (*SHARD_FILES, PARTS) for path in output.glob(pattern)}
+        ours = {path for pattern in (*SHARD_FILES, PARTS, LOCK) for path in output.glob(pattern)}
         others = sorted(set(output.iterdir()) - ours)
         if others:
             raise UserError(f"{output} holds other things ({others[0].name}); give a new folder.")
