@@ -190,10 +190,10 @@ def test_a_damaged_track_is_passed_over_in_training_and_an_error_elsewhere(tmp_p
     fine = next(n for n, draw in drawn.items() if draw.track == 0)
     with pytest.raises(DamagedTrackError, match="frame 0 is damaged"):
         strict[hit]
-    assert lenient[hit]["source_frames"].shape == (2, 3, 32, 32)
+    assert lenient[hit]["frames"].shape == (3, 32, 32, 3)
     assert lenient.skipped >= 1
     assert "is drawn again (1 so far)" in caplog.text
-    assert torch.equal(strict[fine]["target_frame"], lenient[fine]["target_frame"])
+    assert torch.equal(strict[fine]["frames"], lenient[fine]["frames"])
 
 
 @pytest.mark.parametrize(
