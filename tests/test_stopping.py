@@ -14,6 +14,14 @@ from talkinghead import cli, stopping
 from talkinghead.stopping import Stopped, asked, listening, step_by_step
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A process in the background ignores Ctrl-C from its start; these tests are about one that does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
     time.sleep(0.01)  # Python handles it between two of its instructions

@@ -90,17 +90,20 @@ def test_train_default_prepares_both_splits_and_trains_on_them(venv, tmp_path):
     answer = run("train_default", str(tmp_path / "clips"), str(tmp_path / "work"), "--run.steps", "5", VENV=str(venv))
     assert answer.returncode == 0
     lines = [line for line in log_of(venv) if line.startswith("talkinghead")]
-    prepared_train, prepared_val, painted, trained = lines
+    prepared_train, prepared_val, painted, trained, layered = lines
     assert prepared_train == f"talkinghead prepare {tmp_path}/clips/train -o {tmp_path}/work/shards/train"
     assert prepared_val == f"talkinghead prepare {tmp_path}/clips/val -o {tmp_path}/work/shards/val"
     assert painted.startswith("talkinghead meta-train --config configs/small.yaml")
     assert painted.endswith(f"--run.folder {tmp_path}/work/run --run.steps 9250 --run.steps 5")
     assert trained.startswith("talkinghead meta-train --config configs/small_photo.yaml")
     assert trained.endswith(f"--run.start_from {tmp_path}/work/run/head.safetensors --run.steps 5")
-    assert all(f"--data.shards {tmp_path}/work/shards/train" in line for line in (painted, trained))
+    assert layered.startswith("talkinghead meta-train --config configs/small_layers.yaml")
+    assert layered.endswith(f"--run.start_from {tmp_path}/work/run_photo/head.safetensors --run.steps 5")
+    assert all(f"--data.shards {tmp_path}/work/shards/train" in line for line in (painted, trained, layered))
     run("train_default", str(tmp_path / "clips"), str(tmp_path / "work"), VENV=str(venv))
-    assert "small_photo.yaml" in log_of(venv)[-1]  # what is painted already is not painted again
+    assert "small_layers.yaml" in log_of(venv)[-1]  # what is painted already is not painted again
     assert sum("configs/small.yaml" in line for line in log_of(venv)) == 1
+    assert sum("configs/small_photo.yaml" in line for line in log_of(venv)) == 1
 
 
 def test_train_default_names_the_folder_that_is_not_there(venv):

@@ -1,6 +1,7 @@
 """evaluate: the paper's protocol on people unseen in training, beside two baselines."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from talkinghead.portrait.networks.config import PortraitConfig
     from talkinghead.portrait.networks.head import FewShotHead
     from talkinghead.portrait.training.config import FineTuningConfig
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = """
 talkinghead evaluate --shards data/val -o results
@@ -221,7 +224,7 @@ def write_list(options: Options, folder: Path) -> None:
                 report(done, len(held.tasks), one[0])
 
         count = write_tasks(folder, counted(), protocol)
-    logging.getLogger(__name__).info("%s: %d tasks; %s says how they are rendered", folder, count, folder / LIST)
+    log.info("%s: %d tasks; %s says how they are rendered", folder, count, folder / LIST)
 
 
 class Held:

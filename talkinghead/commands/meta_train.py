@@ -62,10 +62,10 @@ VERB = Verb(
 
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments that follow its name."""
-    from talkinghead.training.run_folder import own_folder
-
     settings = VERB.settings(argv)
     run, data, model = VERB.make(settings)
+    from talkinghead.training.run_folder import own_folder
+
     with own_folder(run):
         train(run, data, model, VERB.dump(settings), plain_recipe(settings))
 

@@ -177,7 +177,11 @@ def test_the_same_option_is_the_same_word_everywhere():
     for leaf in (leaf for verb in VERBS for leaf in verb.leaves):
         if leaf.key in ("output", "overwrite", "device", "detector", "head", "avatar", "seed", "size", "steps"):
             kinds.setdefault(leaf.key, set()).add(leaf.field.type)
-    assert kinds["output"] == {Path} and kinds["overwrite"] == {bool} and kinds["device"] == kinds["detector"] == {str}
+    assert (
+        kinds["output"] <= {Path, Path | None}
+        and kinds["overwrite"] == {bool}
+        and kinds["device"] == kinds["detector"] == {str}
+    )
     assert not any(
         "overwrite" not in {leaf.key for leaf in verb.leaves}
         for verb in VERBS

@@ -262,9 +262,9 @@ def test_a_photo_turns_no_farther_than_its_limit(things, tmp_path, monkeypatch, 
         drawn: list[np.ndarray] = []
         render = Avatar.render_batch
 
-        def watched(avatar: Avatar, landmarks: np.ndarray, **options: object) -> np.ndarray:
+        def watched(avatar: Avatar, landmarks: np.ndarray, *states: object, **options: object) -> np.ndarray:
             drawn.extend(landmarks)
-            return render(avatar, landmarks, **options)
+            return render(avatar, landmarks, *states, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", Stdin(0.2))

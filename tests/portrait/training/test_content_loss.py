@@ -115,7 +115,7 @@ def paper(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     networks = {
         "vgg19_caffe.pth": passing_weights((2, 2, 4, 4, 1), channel=0, gain=1.25),
-        "vgg_face_dag.pth": passing_weights((2, 2, 3, 3, 1), channel=2, gain=1.5),
+        "vgg_face_dag.pth": passing_weights((2, 2, 3, 3, 1), channel=0, gain=1.5),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TALKINGHEAD_WEIGHTS", str(folder))

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from talkinghead.commands import meta_train
 from talkinghead.errors import UserError
 from talkinghead.portrait.networks.config import CompositingConfig, PortraitConfig
-from talkinghead.portrait.networks.head import FewShotHead
+from talkinghead.portrait.networks.head import FewShotHead, folded
 from talkinghead.portrait.training.config import LossWeights, MetaLearningConfig
 from talkinghead.portrait.training.content_loss import OfflineContent, make_content_loss
 from talkinghead.portrait.training.meta_learning import MetaLearning
@@ -202,7 +202,7 @@ def test_average_lags_behind(batch):
 def test_the_average_leaves_its_random_start_within_a_few_steps(step, followed):
     """Its decay warms up: 1/10 at first, 9/18 at the ninth step, at last the decay that is asked for."""
     module = Bench(ema=0.999)
-    module.steps_done.fill_(step)
+    module.steps_done = step
     with torch.no_grad():
         module.head.generator.last.bias += 1
     start = module.averaged["generator"].last.bias.clone()
@@ -221,8 +221,8 @@ def test_rates_fall_linearly_to_a_hundredth():
 
 def test_rates_are_those_asked_for_times_the_decay_and_the_roll_backs(batch):
     module = Bench(generator_lr=1e-3, discriminator_lr=2e-3, columns_lr=4e-3, decay_to=8, discriminator_steps=1)
-    module.rate_scale.fill_(0.5)
-    module.steps_done.fill_(4)
+    module.rate_scale = 0.5
+    module.steps_done = 4
     before = module.columns.table.clone()
     module.training_step(batch)
     assert [group["lr"] for one in module.optimizers() for group in one.param_groups] == pytest.approx([2.5e-4, 5e-4])
@@ -309,7 +309,7 @@ def test_the_state_of_two_hundred_steps_ago_is_what_is_returned_to(batch):
     kept = []
     module._keep_snapshot = lambda: kept.append(module.step)
     for step in (0, 1, 199, 200, 201, 400):
-        module.steps_done.fill_(step)
+        module.steps_done = step
         module.training_step(batch)
     assert kept == [0, 200, 400]
 

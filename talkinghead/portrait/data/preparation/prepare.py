@@ -64,10 +64,9 @@ def prepare(
     Raises:
         UserError: if no face is kept from any video, or the output holds something else or cannot be made.
     """
+    _check_output(output, overwrite=overwrite)
     with run_folder(output):
-        return _prepare(
-            clips, output, settings or PrepareSettings(), workers=workers, overwrite=overwrite, progress=progress
-        )
+        return _prepare(clips, output, settings or PrepareSettings(), workers=workers, progress=progress)
 
 
 def _prepare(
@@ -76,10 +75,8 @@ def _prepare(
     settings: PrepareSettings,
     *,
     workers: int,
-    overwrite: bool,
     progress: Progress | None,
 ) -> list[ClipRecord]:
-    _check_output(output, overwrite=overwrite)
     parts = output / PARTS
     try:
         parts.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def test_bad_files_are_lines_of_the_report(tmp_path, clips):
     why = {record.video: record.why for record in records}
     assert why == {
         "cut.mp4": "no frame can be decoded; the file is damaged or cut off",
-        "empty.mp4": "the file is empty (0 bytes)",
+        "empty.mp4": "the file is empty (0 bytes); give a video file",
         "good/talk.mp4": "",
         "headless.mp4": why["headless.mp4"],
         "noface.mp4": "no face was found",
