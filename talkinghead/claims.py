@@ -42,7 +42,7 @@ def claimed(path: Path, *, folder: bool = False) -> Iterator[None]:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: {place} cannot be made ({error.strerror}); choose another output.") from error
+        raise UserError(f"{place}: the folder cannot be made ({error.strerror}); choose another output.") from error
     lock = place / LOCK if folder else place / f".{path.name[:200]}{LOCK}"
     if lock in _ours:
         raise UserError(f"{path}: this program is writing it already; wait for that, or give another output.")

@@ -26,7 +26,7 @@ SETTINGS = {
         "discriminator_steps": 2,
     },
     "data": {"shots": 2, "batch_size": 2, "augment": {"shape": 0.5}},
-    "run": {"accelerator": "cpu", "save_every": 3, "sheet_every": 100, "validation_episodes": 2, "log_every": 1},
+    "run": {"accelerator": "cpu", "precision": "32-true", "save_every": 3, "sheet_every": 100, "validation_episodes": 2, "log_every": 1},
 }  # fmt: skip
 
 
@@ -264,7 +264,7 @@ def test_a_checkpoint_of_other_videos_gives_all_but_their_columns():
     module.on_load_checkpoint(checkpoint := {"state_dict": state})
     assert torch.equal(checkpoint["state_dict"]["columns.table"], module.columns.table)
     assert torch.equal(checkpoint["state_dict"]["head.generator.last.bias"], other.head.generator.last.bias + 1)
-    same = {"state_dict": {**other.state_dict(), "columns.table": torch.zeros(4, 16)}}
+    same = {"state_dict": {**other.state_dict(), "columns.table": torch.zeros(4, 16)}, "videos": module.columns.videos}
     module.on_load_checkpoint(same)
     assert not same["state_dict"]["columns.table"].any()
 
@@ -306,8 +306,14 @@ def test_starting_from_a_head_takes_its_weights_for_the_average_too(batch):
 
 def test_the_state_of_two_hundred_steps_ago_is_what_is_returned_to(batch):
     module = Bench(warm_up=1000)
-    kept = []
-    module._keep_snapshot = lambda: kept.append(module.step)
+    kept, keep = [], module._keep_snapshot
+
+    def keep_at_once() -> None:
+        kept.append(module.step)
+        keep()
+        module._next_snapshot = module._next_snapshot[0], 0.0  # however long it took
+
+    module._keep_snapshot = keep_at_once
     for step in (0, 1, 199, 200, 201, 400):
         module.steps_done = step
         module.training_step(batch)
@@ -437,6 +443,9 @@ def test_two_processes_equal_one_with_the_doubled_batch(shards, tmp_path):
     # Adam's first step has the size of the rate whatever the gradient's, so that float error in a tiny gradient turns
     # single weights around; a gradient that was not averaged would turn half of them.
     for name, value in one.items():
+        if name.endswith((".u", ".v")):  # directions that power iteration has found in the weights
+            assert torch.cosine_similarity(value, two[name], dim=0) > 0.99999, name
+            continue
         apart = (value.float() - two[name].float()).abs()
         assert apart.mean() < 0.1 * 2e-4, name
 
