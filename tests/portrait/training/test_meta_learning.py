@@ -26,7 +26,10 @@ SETTINGS = {
         "discriminator_steps": 2,
     },
     "data": {"shots": 2, "batch_size": 2, "augment": {"shape": 0.5}},
-    "run": {"accelerator": "cpu", "precision": "32-true", "save_every": 3, "sheet_every": 100, "validation_episodes": 2, "log_every": 1},
+    "run": {
+        "accelerator": "cpu", "precision": "32-true", "save_every": 3, "sheet_every": 100, "validation_episodes": 2,
+        "log_every": 1,
+    },
 }  # fmt: skip
 
 
