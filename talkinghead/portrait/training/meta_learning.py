@@ -8,7 +8,7 @@ import logging
 import shutil
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ class MetaLearning(HostNumbers):
         for name, network in self.averaged.items():
             network.load_state_dict(folded(getattr(self.head, name)).state_dict())
 
-    def compile_networks(self, backend: str = "inductor") -> None:
+    def compile_networks(self, backend: str | Callable[..., Any] = "inductor") -> None:
         """Let `torch.compile` fuse what the networks do; each is one graph, and gives the numbers that it gave.
 
         The compiler decides for itself which maps of the embedder to make twice.
