@@ -105,6 +105,7 @@ def train(
         module.start_from(FewShotHead.load(path)[0])
     if on_gpu(run) if run.compile is None else run.compile:
         module.compile_networks()
+    module.scratch = run.folder
     episodes.steps, episodes.first_step = run.steps, first_step(run)
     provenance = {"recipe": recipe, "videos": len(episodes.videos)}
     keeper, first = HeadRunFolder(run, provenance, validation_episodes=run.validation_episodes), episodes.first_step

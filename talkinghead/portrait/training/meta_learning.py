@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from talkinghead.media.files import atomic_path
 from talkinghead.portrait.data.episodes import Episode
 from talkinghead.portrait.networks.compositing import generate
 from talkinghead.portrait.networks.discriminator import VideoColumns
@@ -32,6 +33,7 @@ from talkinghead.training.host_numbers import HostNumbers
 log = logging.getLogger(__name__)
 
 _ADAM_EPS = 1e-5
+SNAPSHOT = ".snapshot.pt"
 _SNAPSHOT_EVERY = 200
 _SNAPSHOT_SHARE = 0.01
 """Of the time: where a snapshot takes long, they are rarer."""
@@ -67,6 +69,8 @@ class MetaLearning(HostNumbers):
         ).requires_grad_(False)
         self.content = content
         self.rollbacks = 0
+        self.scratch: Path | None = None
+        """Where snapshots lie: the run's folder, where the next run finds what a killed one left; else the system's."""
         self._snapshot: Path | None = None
         self._next_snapshot = (0, 0.0)
 
@@ -237,14 +241,18 @@ class MetaLearning(HostNumbers):
         """
         began = time.monotonic()
         if self._snapshot is None:
-            folder = Path(mkdtemp(prefix="talkinghead-"))
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            self._snapshot = folder / "snapshot.pt"
+            folder = self.scratch
+            if folder is None:
+                folder = Path(mkdtemp(prefix="talkinghead-"))
+                weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._snapshot = folder / SNAPSHOT
+            weakref.finalize(self, self._snapshot.unlink, missing_ok=True)
         if self.global_rank == 0:
             state = self.state_dict()
             learnt = {name: state[name] for name in state if not name.startswith(("content.", "columns."))}
             optimisers = [one.state_dict() for one in self._optimisers()]
-            torch.save({"model": learnt, "optimisers": optimisers}, self._snapshot)
+            with atomic_path(self._snapshot, overwrite=True) as temporary:
+                torch.save({"model": learnt, "optimisers": optimisers}, temporary)
         now = time.monotonic()
         self._next_snapshot = (self.step + _SNAPSHOT_EVERY, now + (now - began) / _SNAPSHOT_SHARE)
 
