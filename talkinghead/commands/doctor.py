@@ -28,10 +28,8 @@ IMPORT_NAMES = {
     "scikit-image": "skimage",
     "pillow": "PIL",
     "pyyaml": "yaml",
-    "pytorch-lightning": "pytorch_lightning",
-    "face-alignment": "face_alignment",
-    "facenet-pytorch": "facenet_pytorch",
 }
+"""Packages that are imported under another name than their own with its hyphens as underscores."""
 DATA_PACKAGES = ("face-recognition-models",)
 """Packages whose files are read and which are never imported (this one's import needs pkg_resources, which is gone)."""
 
@@ -137,7 +135,7 @@ def package(requirement: Requirement) -> Finding:
         )
     if name not in DATA_PACKAGES:
         try:
-            import_module(IMPORT_NAMES.get(name, name))
+            import_module(IMPORT_NAMES.get(name, name.replace("-", "_")))
         except Exception as error:  # whatever a broken package raises when it is imported is the finding
             detail = f"{version}, but it cannot be imported: {error}"
             return Finding(
