@@ -18,7 +18,12 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the CPU has instructions for bfloat16; older versions of PyTorch do not know."""
+    """Whether PyTorch computes bfloat16 with instructions of this CPU: ATEN_CPU_CAPABILITY may keep it from those it has.
+
+    Older versions of PyTorch do not know of them.
+    """
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in asked)
 
