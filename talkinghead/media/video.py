@@ -279,7 +279,7 @@ class VideoWriter:
                 self._muxer.write_until(self.frames / self.fps)
 
     def _start(self, container: OutputContainer, height: int, width: int) -> None:
-        video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "fast"})
+        video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "veryfast"})
         video.width, video.height = width + width % 2, height + height % 2
         video.pix_fmt = "yuv420p"
         video.codec_context.time_base = 1 / self.fps

@@ -18,7 +18,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether PyTorch computes bfloat16 with instructions of this CPU: ATEN_CPU_CAPABILITY may keep it from those it has.
+    """Whether PyTorch uses instructions for bfloat16 (ATEN_CPU_CAPABILITY may keep it from those that the CPU has).
 
     Older versions of PyTorch do not know of them.
     """

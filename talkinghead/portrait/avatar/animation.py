@@ -1,9 +1,13 @@
 """A person who moves: the background chosen, turns limited, frames rendered as they are taken."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, UInt8
 
 from talkinghead.motion.turn_limit import TurnLimit
@@ -13,11 +17,21 @@ Render = Callable[[Float[np.ndarray, "b 68 2"], State | None], UInt8[np.ndarray,
 
 STEADY = 1.5
 """Frames over which the pose of the head is averaged: landmarks tremble, and hair would tremble with them."""
+MOST_SIDE_BY_SIDE = 4
+"""Batches of frames that are rendered at once: each is held in memory."""
+
+
+def cores_for(batches: int) -> int:
+    """How many batches are rendered at once: as many as PyTorch may use cores, each of them on one."""
+    return min(torch.get_num_threads(), batches, MOST_SIDE_BY_SIDE)
 
 
 @dataclass(frozen=True)
 class Animation:
-    """Frames of a person; they are rendered a batch at a time, each time that they are iterated over."""
+    """Frames of a person; they are rendered a batch at a time, each time that they are iterated over.
+
+    Batches are rendered side by side, each on one core: what moves photos does not spread over cores by itself.
+    """
 
     landmarks: Float32[np.ndarray, "t 68 2"]
     """What is drawn: the person's, turned no farther than the photos allow."""
@@ -34,9 +48,26 @@ class Animation:
         return len(self.landmarks)
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        for first in range(0, len(self), self.batch_size):
-            part = slice(first, first + self.batch_size)
-            yield from self.render(self.landmarks[part], None if self.states is None else self.states.part(part))
+        parts = [slice(first, first + self.batch_size) for first in range(0, len(self), self.batch_size)]
+        cores = cores_for(len(parts))
+        if cores < 2:
+            for part in parts:
+                yield from self._rendered(part)
+            return
+        pool = ThreadPoolExecutor(cores, "render", partial(torch.set_num_threads, 1))
+        coming: deque[Future[UInt8[np.ndarray, "b h w 3"]]] = deque()
+        try:
+            for part in parts:
+                coming.append(pool.submit(self._rendered, part))
+                if len(coming) > cores:
+                    yield from coming.popleft().result()
+            while coming:
+                yield from coming.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _rendered(self, part: slice) -> UInt8[np.ndarray, "b h w 3"]:
+        return self.render(self.landmarks[part], None if self.states is None else self.states.part(part))
 
 
 @dataclass(frozen=True)
