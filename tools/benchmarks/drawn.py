@@ -49,6 +49,20 @@ def make_avatar(path: Path, size: str) -> None:
     random_avatar(SIZES[size], generator, np.asarray(drawn_track(0, frames=8).landmarks)).save(path)
 
 
+def make_whole_avatar(path: Path, head: int, height: int, width: int) -> None:
+    """An avatar of the head that ships: a drawn person whose head's square is `head` pixels wide, in a larger photo."""
+    from talkinghead.media.image import write_image
+    from talkinghead.portrait.training.fine_tuning import make_avatar as fine_tune
+    from talkinghead.testing.synthetic import draw_person, random_motion
+
+    person = draw_person(0, random_motion(1, seed=1)[0], size=head)[0]
+    photo = np.broadcast_to(person[:1, :1], (height, width, 3)).copy()
+    top, left = (height - head) // 2, (width - head) // 2
+    photo[top : top + head, left : left + head] = person
+    write_image(path.with_suffix(".png"), photo)
+    fine_tune([path.with_suffix(".png")], steps=0).save(path)
+
+
 def random_avatar(config: "PortraitConfig", generator: "Generator", landmarks: Float[np.ndarray, "t 68 2"]) -> "Avatar":
     """An avatar of noise: AdaIN parameters, and photos where the generator takes them."""
     import torch
