@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from talkinghead.errors import UserError
     from talkinghead.motion.motion import Motion
     from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.avatar.reenactment import Clip, reenact
     from talkinghead.portrait.data.photos import Allow
     from talkinghead.portrait.training.fine_tuning import make_avatar
 
-__all__ = ["Allow", "Avatar", "Motion", "UserError", "__version__", "make_avatar"]
+__all__ = ["Allow", "Avatar", "Clip", "Motion", "UserError", "__version__", "make_avatar", "reenact"]
 
 _HOMES = {
     "Allow": "talkinghead.portrait.data.photos",
     "Avatar": "talkinghead.portrait.avatar.avatar",
+    "Clip": "talkinghead.portrait.avatar.reenactment",
     "Motion": "talkinghead.motion.motion",
     "UserError": "talkinghead.errors",
     "make_avatar": "talkinghead.portrait.training.fine_tuning",
+    "reenact": "talkinghead.portrait.avatar.reenactment",
 }
 
 

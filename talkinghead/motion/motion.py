@@ -99,7 +99,7 @@ class Motion:
             raise ValueError("this motion has no windows: it was not tracked in a video")
         return CropWindow(*self.windows[frame].tolist())
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write it as safetensors; by convention the name ends in .motion.safetensors.
 
         Raises:
@@ -117,7 +117,7 @@ class Motion:
             save_file(arrays, temporary, metadata={"format": FORMAT, "motion": json.dumps(about)})
 
     @classmethod
-    def load(cls, path: Path) -> "Motion":
+    def load(cls, path: str | Path) -> "Motion":
         """Read what `save` wrote. Nothing in the file is executed.
 
         Raises:
@@ -147,7 +147,7 @@ class Motion:
     @classmethod
     def from_video(
         cls,
-        path: Path,
+        path: str | Path,
         *,
         detector: str | FaceDetector = "auto",
         device: str = "cpu",

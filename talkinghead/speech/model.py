@@ -126,7 +126,7 @@ class SpeechModel:
     ) -> SpeechMotion:
         raise NotImplementedError
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write it in half precision; by convention the name ends in .speech.safetensors.
 
         Raises:
@@ -153,7 +153,7 @@ class SpeechModel:
             save_file(tensors, temporary, metadata={"format": FORMAT, "speech": json.dumps(about)})
 
     @staticmethod
-    def load(path: Path) -> "SpeechModel":
+    def load(path: str | Path) -> "SpeechModel":
         """Read what `save` wrote. Nothing in the file is executed.
 
         Raises:

@@ -102,7 +102,7 @@ class Avatar:
         """Side of its frames, pixels."""
         return self.config.size if self.source_frames is None else int(self.source_frames.shape[1])
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the avatar: the generator in half precision, with sizes and provenance in the file's header.
 
         Raises:
@@ -122,17 +122,18 @@ class Avatar:
         }
         if self.whole is not None:
             header["window"] = json.dumps([*astuple(self.whole.window), self.whole.photo])
-        with atomic_path(path, overwrite=overwrite) as temporary:
+        with atomic_path(Path(path), overwrite=overwrite) as temporary:
             save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata=header)
 
     @classmethod
-    def load(cls, path: Path) -> "Avatar":
+    def load(cls, path: str | Path) -> "Avatar":
         """The avatar in a file. No code in the file can run.
 
         Raises:
             UserError: if the file is missing, is not an avatar, does not fit its own sizes, or holds no landmarks or
                 values that are no numbers.
         """
+        path = Path(path)
         what = "an avatar made by `talkinghead fine-tune`"
         tensors, header = read_safetensors(path, (FORMAT, LAYERED_FORMAT), what)
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))

@@ -21,7 +21,7 @@ from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig
 class Clip:
     """The clip to write."""
 
-    path: Path
+    path: str | Path
     """An mp4."""
     compare: bool = False
     """Put the driver and the landmarks to the left of the person; needs the video that the motion is from."""
@@ -62,7 +62,7 @@ def reenact(
     frames = iter(animation)
     if clip.compare:
         frames = beside(driver_crops(motion, avatar.side), animation.landmarks, frames)
-    with VideoWriter(clip.path, fps=motion.fps, sound=voice, overwrite=clip.overwrite) as writer:
+    with VideoWriter(Path(clip.path), fps=motion.fps, sound=voice, overwrite=clip.overwrite) as writer:
         for done, frame in enumerate(frames, 1):
             writer.write(frame)
             if progress:

@@ -43,7 +43,7 @@ class FewShotHead(nn.Module):
         self.generator = make_generator(config, spectral=spectral)
         self.discriminator = Discriminator(config, spectral=spectral)
 
-    def save(self, path: Path, provenance: dict[str, Any], *, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, provenance: dict[str, Any], *, overwrite: bool = False) -> None:
         """Write the folded networks in half precision, with sizes and provenance in the file's header.
 
         Raises:
@@ -55,16 +55,17 @@ class FewShotHead(nn.Module):
             "portrait": json.dumps(self.config.to_dict()),
             "provenance": json.dumps(provenance),
         }
-        with atomic_path(path, overwrite=overwrite) as temporary:
+        with atomic_path(Path(path), overwrite=overwrite) as temporary:
             save_file(tensors, temporary, metadata=header)
 
     @classmethod
-    def load(cls, path: Path) -> tuple["FewShotHead", dict[str, Any]]:
+    def load(cls, path: str | Path) -> tuple["FewShotHead", dict[str, Any]]:
         """The folded head in single precision and evaluation mode, and its provenance.
 
         Raises:
             UserError: if the file is missing, is not a head, or does not fit its own sizes.
         """
+        path = Path(path)
         tensors, header = read_safetensors(path, FORMAT, "a meta-learned head")
         config = PortraitConfig.from_dict(json.loads(header["portrait"]))
         try:

@@ -288,7 +288,11 @@ def make_batches(photos: Photos, portrait: PortraitConfig, config: FineTuningCon
 
 
 def make_avatar(
-    photos: Sequence[Path], *, head: Path | None = None, steps: int | None = None, allow: Allow | None = None
+    photos: Sequence[str | Path],
+    *,
+    head: str | Path | None = None,
+    steps: int | None = None,
+    allow: Allow | None = None,
 ) -> Avatar:
     """An avatar fine-tuned on photos (files or folders) with the default settings.
 
@@ -301,9 +305,9 @@ def make_avatar(
     Raises:
         UserError: if a photo or the head cannot be used.
     """
-    path = head or default_head_path()
+    path = Path(head or default_head_path())
     network, _ = FewShotHead.load(path)
-    crops = read_photos(photos, size=network.config.photo_side, allow=allow)
+    crops = read_photos([Path(one) for one in photos], size=network.config.photo_side, allow=allow)
     return fine_tune(network, crops, FineTuningConfig(steps=steps), provenance=origin(path)).avatar
 
 

@@ -236,6 +236,16 @@ def test_an_avatar_is_made_from_photo_files(saved, tmp_path):
     assert avatar.provenance["steps"] == 0
 
 
+def test_paths_may_be_strings(saved, tmp_path):
+    head, path = saved
+    Avatar.load(str(path)).save(str(tmp_path / "again.avatar.safetensors"))
+    head.save(str(tmp_path / "head.safetensors"), {})
+    write_image(tmp_path / "anna.png", drawn_photos(1, size=256).frames[0])
+    avatar = make_avatar([str(tmp_path / "anna.png")], head=str(tmp_path / "head.safetensors"), steps=0)
+    assert avatar.provenance["head"]["name"] == "head.safetensors"
+    assert Avatar.load(tmp_path / "again.avatar.safetensors").config == avatar.config
+
+
 def test_single_precision_where_the_cpu_has_no_bf16(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
