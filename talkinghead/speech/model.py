@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from talkinghead.errors import UserError
 from talkinghead.media.files import atomic_path
 from talkinghead.media.tensors import frame_rate, read_tensors, refuse_misfit, words_of
 from talkinghead.rig.arkit import RIG_NAMES
+from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.features import (
     KARRAS_RATE,
     PHAM_RATE,
@@ -29,6 +31,7 @@ from talkinghead.speech.features import (
     windows_at,
 )
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
+from talkinghead.speech.mouth_range import MouthRange, closing_of
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork, PhamStream, from_quaternion
 from talkinghead.speech.phonetics import phonetic_scores
 from talkinghead.speech.voca2019 import VocaConfig, VocaNetwork, style_vector
@@ -67,12 +70,48 @@ class SpeechMotion:
                 return len(array)
         return 0
 
+    def within(self, mouth: MouthRange, closing: Float[np.ndarray, " t"] | None = None) -> "SpeechMotion":
+        """The same with its mouth opened and shut as people's are; of the default rig alone.
+
+        Args:
+            mouth: how.
+            closing: how surely the lips are shut, 0..1.
+        """
+        if self.blendshapes is not None and self.names == RIG_NAMES:
+            return replace(self, blendshapes=mouth.weights(self.blendshapes, closing))
+        if self.vertices is not None and self.vertices.shape[1] == len(default_rig().neutral):
+            return replace(self, vertices=mouth.vertices(self.vertices, closing))
+        return self
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What a model hears."""
+
+    audio: Float[np.ndarray, " s"]
+    """Mono, -1..1."""
+    rate: int
+    """Hz."""
+    scores: Callable[[str], Float32[np.ndarray, "n d"]]
+    """Phonetic scores by the backend that hears them; heard once."""
+
+    @classmethod
+    def of(cls, audio: Float[np.ndarray, " s"], rate: int) -> "Voice":
+        """Sound whose phonemes are heard when they are asked for."""
+        return cls(audio, rate, cache(lambda backend: phonetic_scores(resample(audio, rate, KARRAS_RATE), backend)))
+
+    def at(self, rate: int) -> Float32[np.ndarray, " r"]:
+        """The sound at another rate."""
+        return resample(self.audio, self.rate, rate)
+
 
 @dataclass(frozen=True, eq=False)
 class SpeechModel:
     """A network with all that is needed to use it. Take the subclass of a kind; `load` chooses it."""
 
     kind: ClassVar[str]
+    hears_phonemes: ClassVar[bool] = True
+    """Whether lips are shut where p, b and m are heard; not in a live model, because hama hears the future."""
 
     network: nn.Module
     """In evaluation mode."""
@@ -92,6 +131,8 @@ class SpeechModel:
     """Emotion vectors that proved useful, the best first (Karras)."""
     emotion_names: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    mouth: MouthRange | None = None
+    """How far the mouth opens; None leaves it as the network says. For the default rig alone."""
 
     def predict(
         self,
@@ -118,12 +159,15 @@ class SpeechModel:
         if rate <= 0 or fps <= 0:
             raise UserError(f"sound at {rate} Hz for {fps} frames a second: both must be above 0.")
         count = round(len(audio) / rate * fps)
+        voice = Voice.of(audio, rate)
         with torch.inference_mode():
-            return self._predict(audio, rate, count, fps, speaker, emotion)
+            motion = self._predict(voice, count, fps, speaker, emotion)
+        if self.mouth is None or not count:
+            return motion
+        closing = closing_of(voice.scores("hama"), frame_times(count, fps)) if self.hears_phonemes else None
+        return motion.within(self.mouth, closing)
 
-    def _predict(
-        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
-    ) -> SpeechMotion:
+    def _predict(self, voice: Voice, count: int, fps: Fraction, speaker: Style, emotion: Style) -> SpeechMotion:
         raise NotImplementedError
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -146,6 +190,7 @@ class SpeechModel:
             "rig": self.rig,
             "speakers": list(self.speakers),
             "settings": self.settings,
+            "mouth": self.mouth and asdict(self.mouth),
             "emotion_names": list(self.emotion_names),
             "provenance": self.provenance,
         }
@@ -177,10 +222,8 @@ class KarrasModel(SpeechModel):
     kind = "karras"
     network: KarrasNetwork
 
-    def _predict(
-        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
-    ) -> SpeechMotion:
-        waveform = full_range(resample(audio, rate, KARRAS_RATE))
+    def _predict(self, voice: Voice, count: int, fps: Fraction, speaker: Style, emotion: Style) -> SpeechMotion:
+        waveform = full_range(voice.at(KARRAS_RATE))
         times = frame_times(count, fps)
         emotions = self.emotion(emotion, count)
         earlier, later = (self._coefficients(waveform, times + d, emotions) for d in (-ENSEMBLE / 2, ENSEMBLE / 2))
@@ -233,12 +276,11 @@ class PhamModel(SpeechModel):
     """Sound at 44.1 kHz up to each frame -> head rotation and blendshapes."""
 
     kind = "pham"
+    hears_phonemes = False
     network: PhamNetwork
 
-    def _predict(
-        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
-    ) -> SpeechMotion:
-        waveform = resample(audio, rate, PHAM_RATE)
+    def _predict(self, voice: Voice, count: int, fps: Fraction, speaker: Style, emotion: Style) -> SpeechMotion:
+        waveform = voice.at(PHAM_RATE)
         short = max(0, math.ceil(count * PHAM_RATE / fps) + 1 - len(waveform))
         features = torch.from_numpy(pham_features(np.pad(waveform, (0, short)), fps)[:count])
         if not count:
@@ -263,11 +305,9 @@ class VocaModel(SpeechModel):
     kind = "voca"
     network: VocaNetwork
 
-    def _predict(
-        self, audio: np.ndarray, rate: int, count: int, fps: Fraction, speaker: Style, emotion: Style
-    ) -> SpeechMotion:
+    def _predict(self, voice: Voice, count: int, fps: Fraction, speaker: Style, emotion: Style) -> SpeechMotion:
         assert self.template is not None
-        scores = phonetic_scores(resample(audio, rate, KARRAS_RATE), self.settings.get("backend", "hama"))
+        scores = voice.scores(self.settings.get("backend", "hama"))
         windows = torch.from_numpy(windows_at(scores, frame_times(count, fps), fps=self.fps))
         style = self.style(speaker)
         parts = [self.network(part, style.expand(len(part), -1)) for part in windows.split(_BLOCK)]
@@ -343,6 +383,7 @@ def _restored(about: dict[str, Any], tensors: dict[str, Tensor]) -> SpeechModel:
         rig=about["rig"],
         speakers=tuple(about["speakers"]),
         settings=about["settings"],
+        mouth=MouthRange(**about["mouth"]) if about.get("mouth") else None,
         emotion_names=tuple(about["emotion_names"]),
         provenance=about["provenance"],
         **{name: tensors[name].numpy() for name in ("template", "topology", "emotions") if name in tensors},

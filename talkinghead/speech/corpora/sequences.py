@@ -26,6 +26,7 @@ from talkinghead.speech.features import (
     pham_features,
     resample,
 )
+from talkinghead.speech.mouth_range import shut_at_rest
 from talkinghead.speech.phonetics import phonetic_scores
 
 DENSE_RATE = 500
@@ -157,6 +158,8 @@ def read_track(sequence: Sequence, corpus: SpeechCorpus) -> Track:
     if motion.blendshapes is not None:
         weights, face = to_rig(motion.blendshapes, motion.blendshape_names), rig_face()
         assert weights.shape[1] == len(RIG_NAMES)
+        if corpus.kind == "videos":
+            weights = shut_at_rest(weights)
     elif motion.vertices is not None and sequence.speaker in corpus.templates and corpus.topology is not None:
         template = corpus.templates[sequence.speaker]
         vertices, face = motion.vertices - template, Face(template, corpus.topology)

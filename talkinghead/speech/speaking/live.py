@@ -68,7 +68,7 @@ class LiveFace:
         """
         self.rig, self.fps, self.style = rig, fps, style or LiveStyle()
         self.frames = 0
-        self._stream = model.stream(fps)
+        self._stream, self._mouth = model.stream(fps), model.mouth
         self._resampler = soxr.ResampleStream(rate, PHAM_RATE, 1, quality=RESAMPLING) if rate != PHAM_RATE else None
         self._recent = np.zeros(round(LOUD_WINDOW * PHAM_RATE), np.float32)
         self._loudest = 1e-3
@@ -90,6 +90,8 @@ class LiveFace:
             return None
         rotation, expressions = (np.stack(part) for part in zip(*found, strict=True))
         spoken = SpeechMotion(self.fps, blendshapes=expressions, names=RIG_NAMES)
+        if self._mouth is not None:
+            spoken = spoken.within(self._mouth)
         head = self._head(len(found), from_quaternion(rotation))
         head = head_motion.edited(head, self.fps, pose=self.style.pose, blinks=self.style.blinks, first=self.frames)
         self.frames += len(found)

@@ -3,21 +3,23 @@
 import json
 import logging
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from pytorch_lightning import Trainer
 
+from talkinghead.face.frames import evenly_spread
 from talkinghead.media.files import atomic_path
 from talkinghead.media.image import write_image
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.corpora.sequences import Track
 from talkinghead.speech.evaluation.checks import emotion_effect
-from talkinghead.speech.evaluation.evaluation import Baselines, evaluate, predicted_vertices, table
+from talkinghead.speech.evaluation.evaluation import Baselines, evaluate, motion_vertices, predicted_vertices, table
 from talkinghead.speech.evaluation.sheets import model_sheet
-from talkinghead.speech.features import KARRAS_RATE
+from talkinghead.speech.features import KARRAS_RATE, PHAM_RATE
 from talkinghead.speech.model import KarrasModel, SpeechModel
+from talkinghead.speech.mouth_range import MouthRange, matched, opening_of_vertices
 from talkinghead.speech.training.base import SpeechTraining
 from talkinghead.training.run import RunConfig
 from talkinghead.training.run_folder import RunFolder, log_figures, log_picture
@@ -25,6 +27,8 @@ from talkinghead.training.run_folder import RunFolder, log_figures, log_picture
 log = logging.getLogger(__name__)
 
 _SHEET_SECONDS = 8.0
+_MEASURED, _MEASURED_SECONDS = 40, 10.0
+"""Sequences that the mouth's range is measured on, and how much of each."""
 _GLANCE = 30.0
 """Seconds of held-out sound that are judged while training goes on."""
 
@@ -45,6 +49,7 @@ class SpeechRunFolder(RunFolder):
 
     def write_model(self, module: SpeechTraining) -> None:
         model = module.shipped({**self.provenance, "steps": module.step})
+        model = replace(model, mouth=measured_range(model, module.tracks))
         model.save(self.folder / f"{model.kind}.speech.safetensors", overwrite=True)
 
     def show(self, trainer: Trainer, module: SpeechTraining, *, last: bool) -> None:
@@ -75,6 +80,22 @@ class SpeechRunFolder(RunFolder):
         picture = sheet_of(model, track)
         write_image(self.folder / "sheets" / f"{module.step:07d}.png", picture, overwrite=True)
         log_picture(trainer, "held out", picture, module.step)
+
+
+def measured_range(model: SpeechModel, tracks: list[Track]) -> MouthRange | None:
+    """How far the mouth must open to move as people's do, on some of what was learnt from; None without the own rig."""
+    real = [track for track in tracks if track.face.rig is not None and not track.taught]
+    if not real:
+        return None
+    chosen = [real[index] for index in evenly_spread(len(real), min(len(real), _MEASURED))]
+    pairs = []
+    for track in chosen:
+        part = slice(0, int(_MEASURED_SECONDS * track.fps))
+        sound = track.sequence.audio(PHAM_RATE)[: int(_MEASURED_SECONDS * PHAM_RATE)]
+        said = opening_of_vertices(motion_vertices(model.predict(sound, PHAM_RATE, fps=track.fps), default_rig()))
+        seen = opening_of_vertices(track.offsets(np.arange(len(track))[part] / float(track.fps)) + track.face.template)
+        pairs.append((said, seen))
+    return matched(*map(list, zip(*pairs, strict=True)))
 
 
 def sheet_of(model: SpeechModel, track: Track, *, start: float = 2.0) -> np.ndarray:
