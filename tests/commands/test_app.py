@@ -5,7 +5,6 @@ import pytest
 from talkinghead.commands.app import Options, is_loopback
 from talkinghead.errors import UserError
 
-
 HOSTS = {"127.0.0.1": True, "::1": True, "localhost": True, "0.0.0.0": False, "192.168.1.4": False, "a.org": False}
 
 
