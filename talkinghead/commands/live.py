@@ -108,7 +108,7 @@ def make_face(options: Options) -> "LiveFace":
     hearing = load_model(options.model)
     if not isinstance(hearing, PhamModel):
         raise UserError(f"live needs a pham model, and {options.model} is {hearing.kind}, which hears the future.")
-    style = LiveStyle(options.still, options.seed, options.strength, turn, shut)
+    style = LiveStyle(options.still, options.seed, options.whole_face, turn, shut)
     rig = speaking_rig(mesh=options.mesh, identity=modes)
     return LiveFace(hearing, rig, rate=options.rate, fps=options.rate_of_frames, style=style)
 

@@ -20,6 +20,8 @@ talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o anna_speaks.m
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o side_by_side.mp4 --compare --motion relative
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o a.mp4 --save-motion speech.motion.safetensors
 talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4   (tracked once, used twice)
+talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o calm.mp4 --strength head=0.5,mouth=1.2
+talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o lips.mp4 --only mouth
 talkinghead reenact ben.avatar.safetensors --driver recording.csv -o c.mp4   (ARKit's 52 curves)
 """
 
@@ -50,6 +52,10 @@ class Options(Tracking):
     """The former name of turn_limit."""
     missing: Literal["hold", "fade", "fail"] = "hold"
     """Where the driver's face is not seen: hold the last, fade over, or fail."""
+    strength: str | None = None
+    """How far parts move: head=0.8,mouth=1.2,eyes=1,brows=1, or a number for the face."""
+    only: str | None = None
+    """Parts that move, the others stay still: head, mouth, eyes, brows, with commas."""
     view: Literal["whole", "head"] = "whole"
     """Show the whole picture where the avatar holds one, or the square around the head."""
     compare: bool = False
@@ -100,12 +106,14 @@ def reenact(options: Options) -> None:
         UserError: if an input cannot be used.
     """
     from talkinghead.media.files import outputs
+    from talkinghead.motion.strength import Strength
     from talkinghead.portrait.avatar.avatar import Avatar
     from talkinghead.portrait.avatar.reenactment import Clip
     from talkinghead.portrait.avatar.reenactment import reenact as write_clip
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 
-    config, place = config_from(options, ReenactmentConfig), options.place
+    strength = Strength.parse(options.strength, options.only)
+    config, place = config_from(options, ReenactmentConfig, strength=strength), options.place
     if options.compare:  # beside a square of the driver
         config = replace(config, view="head")
     person = Avatar.load(options.avatar)

@@ -18,6 +18,7 @@ from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
+    from talkinghead.motion.strength import Strength
     from talkinghead.rig.rig import Rig
     from talkinghead.speech.model import SpeechMotion
     from talkinghead.speech.speaking.head_motion import HeadMotion
@@ -70,8 +71,10 @@ class Shown:
 class Moved:
     """How the head moves."""
 
-    strength: float = ranged(1.0, least=0)
-    """Expressions are made this many times larger."""
+    strength: str | None = None
+    """How far parts move: a number for the face, or head=0.8,mouth=1.2,eyes=1,brows=1."""
+    only: str | None = None
+    """Parts that move, the others stay still: head, mouth, eyes, brows, with commas."""
     still: bool = False
     """No head movement, no blinks."""
     pose: str | None = None
@@ -82,6 +85,35 @@ class Moved:
     """Of the head movement that is made up."""
     fps: float = ranged(30.0, least=1, most=240)
     """Frames a second."""
+
+    @property
+    def strengths(self) -> "Strength":
+        """--strength and --only.
+
+        Raises:
+            UserError: if they name what does not exist.
+        """
+        from talkinghead.motion.strength import Strength
+
+        return Strength.parse(self.strength, self.only)
+
+    @property
+    def whole_face(self) -> float:
+        """How much larger all expressions are made; 1 where the face's parts differ.
+
+        Raises:
+            UserError: if they differ and a shaded head speaks, which moves as a whole.
+        """
+        factors = {self.strengths.mouth, self.strengths.eyes, self.strengths.brows}
+        if len(factors) > 1 and getattr(self, "avatar", None) is None:
+            given = f"--strength is {self.strength}" if self.only is None else f"--only is {self.only}"
+            raise UserError(f"{given}, but a shaded head's face moves as a whole; give a number, or --avatar.")
+        return factors.pop() if len(factors) == 1 else 1.0
+
+    @property
+    def parts(self) -> "Strength":
+        """What is left of the strengths after `whole_face` and the head's."""
+        return replace(self.strengths, head=1.0) if self.whole_face == 1 else type(self.strengths)()
 
     @property
     def rate_of_frames(self) -> Fraction:
@@ -195,8 +227,10 @@ def speak(options: Options) -> None:
         spoken = speaker.predict(said.waveform, said.sample_rate, fps=fps, speaker=style, emotion=emotion)
         if not len(spoken):
             raise UserError(f"{said.path}: the sound is shorter than a frame.")
-        head = edited(head_for(spoken, said, options, place), spoken.fps, pose=turn, blinks=shut)
-        moves, rig = join(spoken, head, speaker, mesh=options.mesh, identity=modes, strength=options.strength)
+        moved = head_for(spoken, said, options, place)
+        moved = replace(moved, pose=(options.strengths.head * moved.pose).astype(np.float32))
+        head = edited(moved, spoken.fps, pose=turn, blinks=shut)
+        moves, rig = join(spoken, head, speaker, mesh=options.mesh, identity=modes, strength=options.whole_face)
         moves = replace(moves, sound=said.path)
         if rig is None and shut is not None:
             raise UserError("nobody knows where the eyes of the model's mesh are; leave --blinks out.")
@@ -274,7 +308,8 @@ def render(moves: "Motion", rig: "Rig | None", options: Options, place: str) -> 
 
         person = Avatar.load(options.avatar)
         config = ReenactmentConfig(view=options.view)
-        animation = person.animate(Likeness.of(rig, person.source_landmarks).landmarks(moves), config, device=place)
+        landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves, options.parts)
+        animation = person.animate(landmarks, config, device=place)
         with VideoWriter(output, fps=moves.fps, sound=moves.sound, overwrite=overwrite) as writer:
             for done, frame in enumerate(animation, 1):
                 writer.write(frame)

@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from talkinghead.errors import UserError
 from talkinghead.face import landmarks as scheme
 from talkinghead.face.frames import evenly_spread
 from talkinghead.face.landmarks import EYELID_PAIRS, INNER_LIP_PAIRS, OUTER_LIP_PAIRS
+from talkinghead.motion.strength import UNCHANGED, Strength, middle_of
 from talkinghead.rig.files.own import average_face
 from talkinghead.rig.fitting.resting_face import resting_face
 from talkinghead.rig.head_pose import Pose, estimate_pose
@@ -53,6 +55,8 @@ class RetargetConfig:
     """Keep the person's own face (jaw, nose, distances between eyes, brows and mouth), not the driver's."""
     reference: int | None = None
     """The driver's frame that relative motion starts from; None for the one most like a source photo."""
+    strength: Strength = UNCHANGED
+    """How strongly head, mouth, eyes and brows move."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class Held:
 
     pose: Pose
     points: Float[np.ndarray, "t 68 3"]
+
+    def strengthened(self, strength: Strength, person: Person, middle: Pose) -> "Held":
+        """The same, moved farther or less far from the person's rest and the middle of the movement."""
+        return Held(strength.pose(self.pose, middle), strength.face(self.points, person.face))
 
 
 def retarget(
@@ -97,6 +105,8 @@ def retarget(
         raise ValueError(f"motion is {config.motion!r}; it is one of {', '.join(MODES)}")
     if not len(driving) or not len(source):
         raise ValueError(f"{len(driving)} driving and {len(source)} source frames; both need at least one")
+    if config.strength.changes and not config.keep_proportions:
+        raise UserError("--strength and --only move the person's own face; leave --no-keep-proportions out.")
     if reference is not None and not -len(driving) <= reference < len(driving):
         raise ValueError(f"reference is frame {reference} of {len(driving)}")
     seen = _seen(driving, confidence)
@@ -105,20 +115,25 @@ def retarget(
     if relative:
         frame, photo = closest(driver, driving, avatar, source, seen=seen, frame=reference)
         first, start = hold(driver, driving[[frame]]), hold(avatar, source[[photo]])
+    middle = middle_of(hold(driver, _spread(driving, MEASURED_FRAMES, seen)).pose) if config.strength.changes else None
+    if relative and middle is not None:
+        first = first.strengthened(config.strength, driver, middle)
     moved = np.empty(driving.shape, np.float32)
     for block in blocks(len(driving)):
         if relative and not config.keep_proportions:
             moved[block] = source[photo] + ratio * (driving[block] - driving[frame])
             continue
         held = hold(driver, driving[block])
+        if middle is not None:
+            held = held.strengthened(config.strength, driver, middle)
         if relative:
             moved[block] = _relative(driver, held, first, avatar, start, ratio=ratio)
         elif config.keep_proportions:
             pose = _posed(driver, held.pose, avatar, ratio)
             moved[block] = pose.project(transfer(driver, held.points, avatar))
         else:
-            middle = held.pose.project(_middle(driver.face))
-            moved[block] = middle + ratio * (driving[block] - middle)
+            centre = held.pose.project(_middle(driver.face))
+            moved[block] = centre + ratio * (driving[block] - centre)
     return moved
 
 

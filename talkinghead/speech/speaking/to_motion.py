@@ -17,6 +17,7 @@ from talkinghead.face.crop import to_crop, window_for
 from talkinghead.face.landmarks import interocular
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.retarget import Person, hold, lips_closed, study, transfer
+from talkinghead.motion.strength import UNCHANGED, Strength
 from talkinghead.rig import arkit
 from talkinghead.rig.files.own import average_face
 from talkinghead.rig.fitting.inverse import closed_eyes
@@ -145,13 +146,14 @@ class Likeness:
         frames = len(angles)
         return Pose(rotation_matrix(angles), np.full(frames, self.person.size), np.tile(self.middle, (frames, 1)))
 
-    def landmarks(self, motion: Motion) -> Float32[np.ndarray, "t 68 2"]:
+    def landmarks(self, motion: Motion, strength: Strength = UNCHANGED) -> Float32[np.ndarray, "t 68 2"]:
         """The motion's landmarks in this person's proportions, fractions of the crop's side.
 
         Expressions are carried over as `motion.retarget` does; the driver's resting face and pose are known exactly.
 
         Args:
             motion: made by `speak_motion` of the same rig: vertices that face forward, and a pose.
+            strength: how strongly mouth, eyes and brows move.
 
         Raises:
             UserError: if the motion has no pose, or no vertices of the rig.
@@ -162,7 +164,8 @@ class Likeness:
                 f"the motion has no pose, or no vertices of the rig {rig.name}; make it with talkinghead speak."
             )
         offsets = self.enlarged * (rig.landmarks_3d(motion.vertices) - rig.landmarks_3d(rig.neutral[None]))
-        moved = transfer(self.driver, self.driver.face + offsets, self.person)
+        points = strength.face(self.driver.face + offsets, self.driver.face)
+        moved = transfer(self.driver, points, self.person)
         return self.pose(motion.pose + self.stance).project(moved - self.neck).astype(np.float32)
 
 
