@@ -31,7 +31,7 @@ from talkinghead.speech.features import (
     windows_at,
 )
 from talkinghead.speech.karras2017 import KarrasConfig, KarrasNetwork
-from talkinghead.speech.mouth_range import MouthRange, closing_of
+from talkinghead.speech.mouth_range import MouthRange, closing_of, quiet_of
 from talkinghead.speech.pham2017 import PhamConfig, PhamNetwork, PhamStream, from_quaternion
 from talkinghead.speech.phonetics import phonetic_scores
 from talkinghead.speech.voca2019 import VocaConfig, VocaNetwork, style_vector
@@ -164,7 +164,9 @@ class SpeechModel:
             motion = self._predict(voice, count, fps, speaker, emotion)
         if self.mouth is None or not count:
             return motion
-        closing = closing_of(voice.scores("hama"), frame_times(count, fps)) if self.hears_phonemes else None
+        times, closing = frame_times(count, fps), None
+        if self.hears_phonemes:
+            closing = np.maximum(closing_of(voice.scores("hama"), times), quiet_of(audio, rate, times))
         return motion.within(self.mouth, closing)
 
     def _predict(self, voice: Voice, count: int, fps: Fraction, speaker: Style, emotion: Style) -> SpeechMotion:

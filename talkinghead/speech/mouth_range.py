@@ -12,30 +12,35 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Float32
+from scipy.ndimage import binary_opening, gaussian_filter1d
 
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.phonetics import ARTICULATORY, PHONETIC_RATE
 
-LEAST_GAIN, MOST_GAIN = 1.0, 3.0
+LEAST_GAIN, MOST_GAIN = 1.0, 2.0
 """Bounds of how much larger openings are made."""
 
 LARGEST_MOUTH = 0.1
 """Metres."""
+QUIET_WINDOW, QUIETEST, QUIET_SHARE = 0.03, 1e-3, 0.06
+"""Seconds to either side whose loudness counts; what is silent (full scale 1), or beside the voice's loud parts."""
+LONG_PAUSE, FADE = 0.25, 0.05
+"""Seconds of silence from which lips come to rest, and over which they do."""
 LIPS_SHUT = tuple(list(ARTICULATORY).index(name) for name in ("bilabial stop", "bilabial nasal"))
 """Columns of the phonetic scores: p, b and m."""
 HEARD, SURE = 0.05, 0.2
 """Probabilities from which a sound counts, and counts fully."""
-EARLY = 0.02
+EARLY = 0.04
 """Seconds that lips are shut before hama hears it: it hears the release (measured on 61 sounds by espeak-ng)."""
-FULLY, NO_MORE = 0.04, 0.1
+FULLY, NO_MORE = 0.02, 0.06
 """Seconds around that time within which the lips are fully shut, and beyond which the sound shuts them no more."""
 
 
 REST = 0.05
 """The share of a person's frames that are taken as shut."""
-NEARLY_SHUT = 1.5e-3
-"""Metres: 3 % of a mouth's width."""
+SHARES_SHUT = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+"""Shares of the frames in which a network's mouth may be taken as shut."""
 MOST_REST = 4e-3
 """Metres."""
 
@@ -95,23 +100,30 @@ class MouthRange:
 def matched(predicted: list[Float[np.ndarray, " t"]], truth: list[Float[np.ndarray, " t"]]) -> MouthRange:
     """The range that brings what a network says to how far people open their mouths.
 
-    Each person's rest is taken out of the truth: trackers see the shut lips of some people as open.
+    Openings are to spread as far as people's do; of all ranges that do so, it is the one nearest to the truth. Each
+    person's rest is taken out of the truth: trackers see the shut lips of some people as open.
 
     Args:
         predicted: openings of each sequence, metres, as the network says them.
-        truth: of the same sequences.
+        truth: of the same sequences; where one is longer, its end is left out.
 
     Raises:
         ValueError: if there is no sequence.
     """
     if not predicted:
         raise ValueError("no sequence to measure the mouth on")
-    people = [np.maximum(one - np.quantile(one, REST), 0) for one in truth]
-    share = float(np.mean(np.concatenate(people) < NEARLY_SHUT))
-    shut = float(np.quantile(np.concatenate(predicted), share))
-    said = np.mean([np.maximum(one - shut, 0).std() for one in predicted])
-    gain = np.mean([one.std() for one in people]) / max(float(said), 1e-6)
-    return MouthRange(shut, float(np.clip(gain, LEAST_GAIN, MOST_GAIN)))
+    lengths = [min(len(said), len(seen)) for said, seen in zip(predicted, truth, strict=True)]
+    said = [one[:length] for one, length in zip(predicted, lengths, strict=True)]
+    people = [np.maximum(one - np.quantile(one, REST), 0)[:length] for one, length in zip(truth, lengths, strict=True)]
+    spread = np.mean([one.std() for one in people])
+    found = []
+    for share in SHARES_SHUT:
+        shut = float(np.quantile(np.concatenate(said), share))
+        moved = np.mean([np.maximum(one - shut, 0).std() for one in said])
+        mouth = MouthRange(shut, float(np.clip(spread / max(float(moved), 1e-6), LEAST_GAIN, MOST_GAIN)))
+        errors = [np.mean((mouth.wanted(one) - seen) ** 2) for one, seen in zip(said, people, strict=True)]
+        found.append((float(np.mean(errors)), share, mouth))
+    return min(found, key=lambda one: one[:2])[2]
 
 
 def shut_at_rest(weights: Float32[np.ndarray, "t 46"]) -> Float32[np.ndarray, "t 46"]:
@@ -135,6 +147,22 @@ def closing_of(scores: Float32[np.ndarray, "n 29"], times: Float[np.ndarray, " t
     away = np.abs(np.asarray(times)[:, None] - (rows / PHONETIC_RATE - EARLY))
     near = np.clip((NO_MORE - away) / (NO_MORE - FULLY), 0, 1)
     return (near * np.minimum(probability[rows] / SURE, 1)).max(1)
+
+
+def quiet_of(waveform: Float[np.ndarray, " s"], rate: int, times: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+    """How surely nobody speaks at these seconds, 0..1: pauses that are long enough for the lips to rest."""
+    reach = max(round(QUIET_WINDOW * rate), 1)
+    power = np.concatenate([[0.0], np.cumsum(np.asarray(waveform, np.float64) ** 2)])
+    middle = np.round(np.asarray(times) * rate).astype(int)
+    first, last = (np.clip(middle + edge, 0, len(waveform)) for edge in (-reach, reach))
+    loud = np.sqrt((power[last] - power[first]) / np.maximum(last - first, 1))
+    if not len(loud):
+        return np.zeros(0)
+    quiet = loud < max(QUIETEST, QUIET_SHARE * float(np.quantile(loud, 0.95)))
+    frame = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    long = max(round(LONG_PAUSE / frame), 1)
+    resting = binary_opening(np.pad(quiet, long, constant_values=True), np.ones(long))[long:-long] & quiet
+    return np.asarray(gaussian_filter1d(resting.astype(np.float64), FADE / frame, mode="nearest")) * quiet
 
 
 def opening_of_weights(weights: Float32[np.ndarray, "t 46"]) -> Float[np.ndarray, " t"]:
