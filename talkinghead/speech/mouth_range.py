@@ -19,7 +19,9 @@ from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.phonetics import ARTICULATORY, PHONETIC_RATE
 
 LEAST_GAIN, MOST_GAIN = 1.0, 2.0
-"""Bounds of how much larger openings are made."""
+"""Bounds of how much larger openings are made, when that is measured."""
+LARGEST_GAIN = 5.0
+"""What a file may ask for."""
 
 LARGEST_MOUTH = 0.1
 """Metres."""
@@ -61,7 +63,7 @@ class MouthRange:
     gain: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.shut) and abs(self.shut) < LARGEST_MOUTH and 0 < self.gain <= MOST_GAIN):
+        if not (math.isfinite(self.shut) and abs(self.shut) < LARGEST_MOUTH and 0 < self.gain <= LARGEST_GAIN):
             raise ValueError(f"a mouth's range of {self.shut} m and {self.gain} times is none")
 
     def wanted(
