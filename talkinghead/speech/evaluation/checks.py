@@ -15,6 +15,8 @@ BILABIALS = frozenset("pbm")
 VOWELS = frozenset("aeiouyɑɐæʌɒɔəɚɜɝɛɪʊʉɨøœɵɘɤɯɶ")
 _MARKS = "ˈˌː"
 
+SHUT = 1.5e-3
+"""Metres: 3 % of the rig's mouth."""
 SWEEP = 0.1
 """Seconds that one mouth is shifted against another to find how far apart their timing is."""
 
@@ -40,6 +42,8 @@ class Closure:
     """Cases in which the mouth is, at its narrowest, less open than vowels are (median)."""
     closed_in_the_middle: int
     """The same, but half-way through the sound and not at its narrowest."""
+    shut: int
+    """Cases in which the lips meet: at its narrowest, the mouth is open by less than 3 % of its width."""
     bilabial: float
     """Median opening at p, b and m, metres."""
     vowel: float
@@ -76,8 +80,9 @@ def check_bilabials(
             narrowest.append(min([_at(opening, start), middles[-1], _at(opening, end), *inside.tolist()]))
     usual = float(np.median(vowels)) if vowels else float("nan")
     closed, in_the_middle = (sum(one < usual for one in cases) for cases in (narrowest, middles))
+    shut = sum(one < SHUT for one in narrowest)
     typical = float(np.median(narrowest)) if narrowest else float("nan")
-    return Closure(len(narrowest), closed, in_the_middle, typical, usual)
+    return Closure(len(narrowest), closed, in_the_middle, shut, typical, usual)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def opening(**levels: float) -> np.ndarray:
 
 def test_lips_that_close_are_counted():
     found = check_bilabials(opening(p=0.001, m=0.002, b=0.02, t=0.0), FPS, SAID)
-    assert (found.cases, found.closed, found.closed_in_the_middle) == (3, 2, 2)
+    assert (found.cases, found.closed, found.closed_in_the_middle, found.shut) == (3, 2, 2, 1)
     assert np.isclose(found.share, 2 / 3) and np.isclose(found.vowel, 0.01) and found.bilabial < 0.011
 
 
