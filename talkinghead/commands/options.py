@@ -266,10 +266,11 @@ def _config_action() -> type:
     """What reads --config: each file by itself, so that a complaint names the file."""
     from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 
-    from talkinghead.training.settings_file import empty_names, read_settings
+    from talkinghead.training.settings_file import empty_names, read_settings, settings_path
 
     class ConfigFile(ActionConfigFile):
         def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+            values = str(settings_path(Path(values)))
             given = read_settings(Path(values))
             try:
                 super().__call__(parser, cfg, values, option_string)

@@ -1,6 +1,7 @@
 """YAML files of settings, which anybody may have written: looked at before they are made into values."""
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ DEEPEST = 32
 
 MOST_VALUES = 20_000
 """With those that a file names once and repeats by aliases."""
+
+
+def settings_path(given: Path) -> Path:
+    """The file that is meant: the one given, or, where there is none, the one of that name that ships.
+
+    `small`, `small.yaml` and `configs/small.yaml` name the same one, so that documented commands work in any folder.
+    """
+    name = given.name if given.suffix else f"{given.name}.yaml"
+    ships = Path(str(files("talkinghead") / "configs" / name))
+    by_name = given.parent in (Path(), Path("configs"))
+    return ships if by_name and not given.exists() and ships.is_file() else given
 
 
 def read_settings(path: Path) -> dict[str, Any]:

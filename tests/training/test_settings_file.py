@@ -1,12 +1,16 @@
 """YAML that anybody may have written."""
 
 import os
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from talkinghead.commands.fine_tune import VERB
 from talkinghead.errors import UserError
-from talkinghead.training.settings_file import MOST_VALUES, empty_names, read_settings
+from talkinghead.training.settings_file import MOST_VALUES, empty_names, read_settings, settings_path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def bomb(levels: int = 9) -> str:
@@ -61,3 +65,18 @@ def test_null_where_a_number_belongs_is_named(tmp_path):
 def test_settings_that_once_had_no_end(cases, name, problem):
     with pytest.raises(UserError, match=problem):
         VERB.parse(["a.jpg", "-o", "x", "--config", str(cases / f"{name}.yaml")])
+
+
+def test_settings_that_ship_are_found_by_name_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in ("small", "small.yaml", "configs/small.yaml"):
+        assert read_settings(settings_path(Path(given)))["model"]["portrait"]["size"] == 128
+    for given in ("other.yaml", "elsewhere/small.yaml"):
+        assert settings_path(Path(given)) == Path(given)
+    Path("small.yaml").write_text("model: {}")
+    assert settings_path(Path("small.yaml")) == Path("small.yaml")
+
+
+def test_all_settings_of_the_repository_ship():
+    ships = Path(str(files("talkinghead") / "configs"))
+    assert {path.name for path in ships.iterdir()} == {path.name for path in (ROOT / "configs").iterdir()}
