@@ -25,6 +25,7 @@ COMMANDS = {
     "fine-tune": "photos -> an avatar: tune the head to one person",
     "reenact": "avatar + driving video -> clip: a video moves the person, its sound is kept",
     "speak": "a voice or a text -> clip: an avatar, or a shaded head, says it",
+    "batch": "many avatars and clips in one run: a list of jobs, or folders",
     "live": "a microphone or a stream -> frames while it is spoken",
     "app": "the web page: photos, avatars and clips in a browser on this machine",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
