@@ -8,6 +8,8 @@ from talkinghead.errors import UserError
 
 AVATAR = ".avatar.safetensors"
 CLIP = ".mp4"
+KEPT_BESIDE = (".motion.safetensors", ".csv", ".glb")
+"""What is kept of a clip's movement, under the clip's name."""
 LONGEST = 60
 """Letters of a name."""
 
@@ -72,6 +74,18 @@ class Library:
             UserError: if there is none of this name.
         """
         self.existing(name).unlink()
+
+    def remove_clip(self, name: str) -> None:
+        """Delete a clip and the movement beside it.
+
+        Raises:
+            UserError: if there is none of this name.
+        """
+        path = self.clip(name)
+        if not path.is_file():
+            raise UserError(f"There is no clip {name!r} (any more); choose one of the list.")
+        for kept in (path, *(path.with_suffix(suffix) for suffix in KEPT_BESIDE)):
+            kept.unlink(missing_ok=True)
 
     def existing(self, name: str) -> Path:
         """The file of an avatar.

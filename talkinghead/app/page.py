@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from talkinghead.app import work
 from talkinghead.app.jobs import Job, Jobs
 from talkinghead.app.library import Library
 from talkinghead.errors import UserError
+from talkinghead.motion.strength import Strength
 from talkinghead.portrait.avatar.avatar import feed_forward, origin
 from talkinghead.portrait.data.photos import read_photos
 from talkinghead.portrait.networks.head import FewShotHead, default_head_path
@@ -29,6 +31,8 @@ DRIVERS: dict[str, work.Driver] = {
     "A text": "text",
     "Face curves (ARKit CSV)": "curves",
 }
+PARTS = tuple(part.name for part in fields(Strength))
+"""What moves by itself: head, mouth, eyes, brows."""
 MODELS = {"Karras (clear lips)": "karras", "VOCA": "voca", "Pham (fast)": "pham"}
 CSS = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
@@ -61,8 +65,9 @@ def build(library: Library, jobs: Jobs, *, steps: int | None = None) -> gr.Block
                 made = _photos_side(library, jobs, steps)
             with gr.Column(min_width=320):
                 avatar = _motion_side(library, jobs)
-        with gr.Accordion("Kept avatars", open=False):
+        with gr.Accordion("Kept avatars and clips", open=False):
             _library_side(library, avatar)
+            _kept_clips(library)
         made.change(lambda name: gr.update(choices=_choices(library), value=name or EXAMPLE), made, avatar)
         page.load(lambda: gr.update(choices=_choices(library)), None, avatar)
     return page
@@ -152,7 +157,12 @@ def _motion_side(library: Library, jobs: Jobs) -> gr.Dropdown:
             label="Turn limit, degrees",
             info="How far the head may turn away from the nearest photo.",
         )
-        mouth = gr.Slider(0.5, 2, 1, step=0.1, label="Expression", info="For a voice: how large the face moves.")
+        gr.Markdown("How far each part moves: 1 as its driver does, 0 not at all.", elem_classes="hint")
+        with gr.Row():
+            parts = [
+                gr.Slider(0, 2, 1, step=0.1, label=part.capitalize(), min_width=130, elem_id=f"strength-{part}")
+                for part in PARTS
+            ]
     with gr.Row():
         go = gr.Button("Make the clip", variant="primary", elem_id="go")
         stop = gr.Button("Cancel", visible=False, elem_id="go-cancel")
@@ -188,7 +198,7 @@ def _motion_side(library: Library, jobs: Jobs) -> gr.Dropdown:
         added: bool,
         calm: float,
         most: float,
-        strength: float,
+        *strengths: float,
     ) -> str:
         driver = DRIVERS[chosen]
         file = {"video": film, "voice": sound, "curves": table}.get(driver)
@@ -200,7 +210,7 @@ def _motion_side(library: Library, jobs: Jobs) -> gr.Dropdown:
             added,
             calm,
             max(most, 1),
-            strength,
+            Strength(**dict(zip(PARTS, strengths, strict=True))),
             "head" if shown == "head" else "whole",
         )
         path = None if who == EXAMPLE else library.existing(who)
@@ -209,7 +219,7 @@ def _motion_side(library: Library, jobs: Jobs) -> gr.Dropdown:
 
     kind.change(fields, kind, [video, voice, text, curves, model])
     number = gr.Textbox(visible="hidden")
-    inputs = [avatar, kind, video, voice, text, curves, model, view, relative, smooth, turn, mouth]
+    inputs = [avatar, kind, video, voice, text, curves, model, view, relative, smooth, turn, *parts]
     _follow(jobs, "clip", number, go, stop, status, start, inputs, _shown_clip(clip, files))
     return avatar
 
@@ -335,6 +345,31 @@ def _library_side(library: Library, avatar: gr.Dropdown) -> None:
     rename.click(changed(library.rename_avatar), [name, to], [name, avatar], api_name="rename")
     remove.click(changed(library.remove_avatar), name, [name, avatar], api_name="delete")
     gr.context.Context.root_block.load(lambda: gr.update(choices=library.avatars()), None, name)  # type: ignore[union-attr]
+
+
+def _kept_clips(library: Library) -> None:
+    """Look at a clip again, or delete it."""
+    with gr.Row():
+        name = gr.Dropdown(library.clips(), value=None, label="Clip", elem_id="kept-clip")
+        again = gr.Button("Look for new ones")
+        remove = gr.Button("Delete", variant="stop", elem_id="remove-clip")
+    shown = gr.Video(visible=False, autoplay=True, elem_id="kept-shown")
+
+    def look(chosen: str | None) -> Any:
+        path = library.clip(chosen) if chosen else None
+        return gr.update(value=str(path), visible=True) if path and path.is_file() else gr.update(visible=False)
+
+    def gone(chosen: str) -> Any:
+        try:
+            library.remove_clip(chosen)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return gr.update(choices=library.clips(), value=None)
+
+    name.change(look, name, shown)
+    remove.click(gone, name, name, api_name="delete_clip")
+    again.click(lambda: gr.update(choices=library.clips()), None, name, api_name="clips")
+    gr.context.Context.root_block.load(lambda: gr.update(choices=library.clips()), None, name)  # type: ignore[union-attr]
 
 
 def example(library: Library, job: Job) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from talkinghead.app.jobs import Job, Report
+from talkinghead.app.library import KEPT_BESIDE
 from talkinghead.errors import UserError
 from talkinghead.media.audio import read_sound, write_sound
 from talkinghead.media.video import VideoWriter
@@ -20,6 +21,7 @@ from talkinghead.motion.formats.arkit_csv import read_arkit_csv
 from talkinghead.motion.formats.export import ExportConfig, export_motion
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.rig_tracking import track_rig
+from talkinghead.motion.strength import UNCHANGED, Strength
 from talkinghead.portrait.avatar.avatar import Avatar, feed_forward, origin
 from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
 from talkinghead.portrait.data.photos import Photos, read_photos
@@ -66,8 +68,8 @@ class Wishes:
     """Start from the photo and add the driver's movement."""
     smooth: float = 1.0
     turn_limit: float = 30.0
-    mouth: float = 1.0
-    """For a voice: the face's expressions are made this many times larger."""
+    strength: Strength = UNCHANGED
+    """How far each part moves."""
     view: Literal["whole", "head"] = "whole"
 
 
@@ -181,6 +183,7 @@ def drive(job: Job, avatar: Path, target: Path, wishes: Wishes) -> None:
         smooth=wishes.smooth,
         turn_limit=wishes.turn_limit,
         view=wishes.view,
+        strength=wishes.strength,
     )
     with movement(job, person, wishes) as (motion, landmarks):
         report = job.stage("rendering")
@@ -235,10 +238,12 @@ def speech(job: Job, person: Avatar, wishes: Wishes, folder: Path) -> tuple[Moti
         raise UserError(f"{sound.name}: the sound is shorter than a frame.")
     loud = head_motion.loudness_of(waveform, rate, spoken.fps, frames=len(spoken))
     head = head_motion.generate(len(spoken), spoken.fps, loudness=loud)
-    motion, rig = join(spoken, head, speaker, strength=wishes.mouth)
+    head = replace(head, pose=(wishes.strength.head * head.pose).astype(np.float32))
+    motion, rig = join(spoken, head, speaker)
     assert rig is not None
     motion = replace(with_blendshapes(motion, rig), sound=sound)
-    return motion, Likeness.of(rig, person.source_landmarks).landmarks(motion)
+    face = replace(wishes.strength, head=1.0)
+    return motion, Likeness.of(rig, person.source_landmarks).landmarks(motion, face)
 
 
 def kept_movement(motion: Motion, clip: Path) -> list[Path]:
@@ -247,7 +252,7 @@ def kept_movement(motion: Motion, clip: Path) -> list[Path]:
     if motion.blendshapes is None and motion.vertices is None:
         motion, _ = track_rig(motion, rig)
     kept = replace(motion, sound=clip if motion.sound else None)
-    files = [clip.with_suffix(suffix) for suffix in (".motion.safetensors", ".csv", ".glb")]
+    files = [clip.with_suffix(suffix) for suffix in KEPT_BESIDE]
     kept.save(files[0])
     for file in files[1:]:
         export_motion(replace(kept, sound=None), file, rig, config=ExportConfig(sound=False))

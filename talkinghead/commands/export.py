@@ -23,17 +23,22 @@ talkinghead export speech.motion.safetensors -o speech.glb            (morph tar
 talkinghead export speech.motion.safetensors -o frames --meshes obj   (a folder with a mesh a frame)
 talkinghead export interview.mp4 -o interview.csv                     (the face is tracked first)
 talkinghead export recording.csv -o recording.motion.safetensors      (from ARKit, to drive an avatar with)
+talkinghead export anna.avatar.safetensors -o anna.onnx               (an avatar's network, for ONNX Runtime)
+talkinghead export anna.avatar.safetensors -o anna.xml --int8         (for OpenVINO, in 8-bit numbers)
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Tracking):
-    """Write a motion for other programs: ARKit CSV, glTF with morph targets, or a mesh a frame."""
+    """Write a motion for other programs: ARKit CSV, glTF with morph targets, or a mesh a frame. Or an avatar's network:
+    ONNX, or OpenVINO's .xml and .bin."""
 
     source: Path
-    """A .motion.safetensors, a video, or an ARKit .csv."""
+    """A .motion.safetensors, a video, an ARKit .csv, or an .avatar.safetensors."""
     output: Path
-    """A .csv, .gltf, .glb or .motion.safetensors; without a suffix, a folder."""
+    """A .csv, .gltf, .glb or .motion.safetensors; without a suffix, a folder; of an avatar, an .onnx or .xml."""
+    int8: bool = False
+    """Of an avatar to OpenVINO: 8-bit numbers, whose ranges the shipped motion gives."""
     meshes: Literal["ply", "obj"] = "ply"
     """Format of the meshes in a folder."""
     rig: Path | None = None
@@ -72,10 +77,35 @@ def export(options: Options) -> None:
     refuse_existing(output, overwrite=options.overwrite)
     if resolved(output) == resolved(options.source):
         raise UserError(f"{output} would be written over what it is made from; give another name.")
+    if options.source.name.endswith(".avatar.safetensors"):
+        export_network(options)
+        return
     head = default_rig() if options.rig is None else load_rig(options.rig)
     with outputs(output, overwrite=options.overwrite):
         motion = written(options, head)
     log.info("%d frames, %.1f s: %s", len(motion), motion.seconds, output)
+
+
+def export_network(options: Options) -> None:
+    """Write an avatar's network.
+
+    Raises:
+        UserError: if the format is unknown or takes no 8-bit numbers, or as the writers do.
+    """
+    from talkinghead.portrait.avatar.avatar import Avatar
+    from talkinghead.portrait.deployment.person_network import write_onnx, write_openvino
+
+    output = options.output
+    if output.suffix not in (".onnx", ".xml"):
+        raise UserError(f"--output is {output}; of an avatar's network, give a name that ends in .onnx or .xml.")
+    if options.int8 and output.suffix != ".xml":
+        raise UserError(f"--int8 is for OpenVINO; give an --output that ends in .xml, not {output.name}.")
+    person = Avatar.load(options.source)
+    if output.suffix == ".onnx":
+        write_onnx(person, output, overwrite=options.overwrite)
+    else:
+        write_openvino(person, output, int8=options.int8, overwrite=options.overwrite)
+    log.info("the network of %s: %s (inputs and outputs: docs/formats.md)", options.source, output)
 
 
 def written(options: Options, head: "Rig") -> "Motion":

@@ -74,7 +74,7 @@ def live(options: Options) -> None:
 
     face = make_face(options)
     blocks = sound_blocks(options.voice, options.rate, round(options.rate * BLOCK_SECONDS))
-    paint = painter(options.avatar, face.rig, size=options.size, device=options.place)
+    paint = painter(options, face.rig)
     sound, late = LiveSound(options.rate), list[float]()
     with ExitStack() as stack:
         show = open_sink(options, stack, sound)
@@ -167,22 +167,24 @@ def _from_microphone(rate: int, samples: int) -> Iterator[np.ndarray]:
     return heard()
 
 
-def painter(avatar: Path | None, rig: "Rig", *, size: int, device: str) -> "Callable[[Motion], Iterator[np.ndarray]]":
+def painter(options: Options, rig: "Rig") -> "Callable[[Motion], Iterator[np.ndarray]]":
     """What makes frames of the rig's motion: the avatar, or the shaded head."""
-    if avatar is None:
+    if options.avatar is None:
         from talkinghead.rig.shade import rig_colours
         from talkinghead.speech.speaking.mesh_clip import mesh_frames, mesh_view
 
         colours, view = rig_colours(rig), mesh_view(rig.neutral)
-        return lambda moves: mesh_frames(moves, size=size, colours=colours, view=view)
+        return lambda moves: mesh_frames(moves, size=options.size, colours=colours, view=view)
 
     from talkinghead.portrait.avatar.avatar import Avatar
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
+    from talkinghead.portrait.deployment.runtimes import network_by
     from talkinghead.speech.speaking.to_motion import Likeness
 
-    person = Avatar.load(avatar)
+    person = Avatar.load(options.avatar)
+    person.network = network_by(options.runtime, person)
     likeness = Likeness.of(rig, person.source_landmarks)
-    animator = person.animator(config=ReenactmentConfig(view="head"), device=device)
+    animator = person.animator(config=ReenactmentConfig(view="head"), device=options.place)
     return lambda moves: iter(animator.animate(likeness.landmarks(moves)))
 
 

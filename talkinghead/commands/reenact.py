@@ -9,6 +9,7 @@ from talkinghead.commands.driver import MOTION_SUFFIX, read_driver
 from talkinghead.commands.options import Tracking, Verb, config_from, ranged
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
+from talkinghead.portrait.deployment.choice import Runtime
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
@@ -64,6 +65,8 @@ class Options(Tracking):
     """Keep the tracked motion in this file."""
     sound: bool = True
     """Keep the driver's sound."""
+    runtime: Runtime = "torch"
+    """What computes the network: PyTorch, or OpenVINO or ONNX Runtime with the [export] extra."""
     batch_size: int = ranged(8, least=1)
     """Frames rendered at once."""
     overwrite: bool = False
@@ -111,12 +114,14 @@ def reenact(options: Options) -> None:
     from talkinghead.portrait.avatar.reenactment import Clip
     from talkinghead.portrait.avatar.reenactment import reenact as write_clip
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
+    from talkinghead.portrait.deployment.runtimes import network_by
 
     strength = Strength.parse(options.strength, options.only)
     config, place = config_from(options, ReenactmentConfig, strength=strength), options.place
     if options.compare:  # beside a square of the driver
         config = replace(config, view="head")
     person = Avatar.load(options.avatar)
+    person.network = network_by(options.runtime, person)
     with outputs(options.output, options.save_motion, overwrite=options.overwrite):
         moves = read_moves(options, place)
         with bar("rendering") as report:

@@ -15,6 +15,7 @@ from talkinghead.commands.driver import read_driver
 from talkinghead.commands.options import Machine, Verb, ranged
 from talkinghead.commands.progress import bar
 from talkinghead.errors import UserError
+from talkinghead.portrait.deployment.choice import Runtime
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
@@ -53,6 +54,8 @@ class Shown:
     """Side of a shaded picture, pixels."""
     view: Literal["whole", "head"] = "whole"
     """With an avatar: show the whole picture where it holds one, or the square around the head."""
+    runtime: Runtime = "torch"
+    """What computes an avatar's network: PyTorch, or OpenVINO or ONNX Runtime ([export] extra)."""
 
     def __post_init__(self) -> None:
         for name in ("mesh", "identity"):
@@ -305,8 +308,10 @@ def render(moves: "Motion", rig: "Rig | None", options: Options, place: str) -> 
         from talkinghead.media.video import VideoWriter
         from talkinghead.portrait.avatar.avatar import Avatar
         from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
+        from talkinghead.portrait.deployment.runtimes import network_by
 
         person = Avatar.load(options.avatar)
+        person.network = network_by(options.runtime, person)
         config = ReenactmentConfig(view=options.view)
         landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves, options.parts)
         animation = person.animate(landmarks, config, device=place)

@@ -2,6 +2,7 @@
 
 * avatar/: One person: saved, loaded, and moved by a motion.
 * data/: What the head learns from: shards of tracked faces, episodes, photos.
+* deployment/: A person's network outside PyTorch: ONNX and OpenVINO, as files and while rendering.
 * evaluation/: The paper's protocol on people unseen in training, beside baselines.
 * networks/: The networks of the few-shot head: sizes in, tensors in, tensors out.
 * training/: Meta-learning on many people, fine-tuning on one.

@@ -48,3 +48,18 @@ def test_clips_are_numbered(library):
 def test_an_avatar_that_is_gone_is_named(library):
     with pytest.raises(UserError, match="'Eva'"):
         library.existing("Eva")
+
+
+def test_a_clip_goes_with_its_movement_and_nothing_else_does(library):
+    kept = library.new_clip("Anna")
+    for path in (
+        kept,
+        kept.with_suffix(".csv"),
+        kept.with_suffix(".motion.safetensors"),
+        kept.with_name("Anna 10.mp4"),
+    ):
+        path.write_bytes(b"")
+    library.remove_clip("Anna 1")
+    assert [path.name for path in library.clips_folder.iterdir()] == ["Anna 10.mp4"]
+    with pytest.raises(UserError, match="'Anna 1'"):
+        library.remove_clip("Anna 1")

@@ -10,6 +10,7 @@ from talkinghead.media.audio import write_sound
 from talkinghead.media.image import write_image
 from talkinghead.media.video import probe
 from talkinghead.motion.motion import Motion
+from talkinghead.motion.strength import Strength
 from talkinghead.portrait.avatar.avatar import Avatar
 from talkinghead.testing.synthetic import draw_person, random_motion
 
@@ -63,6 +64,23 @@ def test_a_voice_makes_a_clip_with_its_sound_and_the_movement_beside_it(avatar, 
     assert info.has_sound
     assert [path.suffix for path in job.shown["files"]] == [".mp4", ".safetensors", ".csv", ".glb"]
     assert len(Motion.load(job.shown["files"][1])) == info.frames
+
+
+def test_a_voice_moves_the_parts_as_far_as_is_wished(avatar, tmp_path):
+    sound, person = tmp_path / "voice.wav", Avatar.load(avatar)
+    write_sound(
+        sound, (0.3 * np.sin(np.arange(16000) / 5) * (np.arange(16000) % 4000 < 2000)).astype(np.float32), 16000
+    )
+
+    def moved(strength: Strength) -> tuple[float, float]:
+        _, landmarks = work.speech(Job(""), person, work.Wishes("voice", sound, strength=strength), tmp_path)
+        gap = np.linalg.norm(landmarks[:, 66] - landmarks[:, 62], axis=-1)
+        return float(np.ptp(gap)), float(np.ptp(landmarks[:, 30], 0).max())
+
+    mouth, head = moved(Strength())
+    calm_mouth, calm_head = moved(Strength(head=0, mouth=0))
+    assert calm_mouth < 0.2 * mouth
+    assert calm_head < 0.2 * head
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from people import TINY, drawn_photos, tiny_head
 
 from talkinghead.commands import export
 from talkinghead.errors import UserError
 from talkinghead.motion.from_rig import motion_of_weights
 from talkinghead.motion.motion import Motion
+from talkinghead.portrait.avatar.avatar import feed_forward
+from talkinghead.portrait.networks.config import CompositingConfig
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.meshes import read_mesh
 from talkinghead.rig.files.own import default_rig, save_rig
@@ -80,3 +84,19 @@ def test_a_motion_without_a_face_is_named(source, tmp_path):
     Motion(tracked.landmarks, np.zeros(FRAMES, np.float32), tracked.fps).save(path)
     with pytest.raises(UserError, match="no frame of the motion shows a face"):
         export.main([str(path), "-o", str(tmp_path / "a.csv")])
+
+
+def test_an_avatars_network_takes_other_formats_than_a_motion(tmp_path):
+    pytest.importorskip("onnx")
+    path = tmp_path / "anna.avatar.safetensors"
+    layers = replace(TINY, compositing=CompositingConfig(layers=True))
+    feed_forward(tiny_head(config=layers), drawn_photos(1, size=96)).save(path)
+    run(path, "-o", tmp_path / "anna.onnx")
+    assert (tmp_path / "anna.onnx").stat().st_size > 10_000
+    for name, options, words in (
+        ("anna.csv", [], r"ends in \.onnx or \.xml"),
+        ("b.onnx", ["--int8"], "--int8 is for OpenVINO"),
+        ("anna.onnx", [], "exists"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(path, "-o", tmp_path / name, *options)

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks import REPEATS
 from benchmarks.commands import apart, medians, run_talkinghead
 from benchmarks.drawn import draw_clips, make_avatar, make_whole_avatar
 from benchmarks.sizes import SIZES
+from talkinghead.portrait.deployment.choice import Runtime
 
 _FPS = 25
 _LONG = 60.0
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--whole", type=int, metavar="SIDE", help="the head that ships, SIDE pixels in a 1280 x 720 photo"
     )
     parser.add_argument("--side", type=int, default=256, help="of the driver's frames, pixels")
+    parser.add_argument("--runtime", choices=get_args(Runtime), default="torch", help="what computes the network")
     parser.add_argument("--repeats", type=int, help=f"default: {REPEATS}, and 1 for drivers over {_LONG:.0f} s")
 
 
@@ -45,11 +47,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         driver = folder / "clips" / "person0" / "clip.mp4"
         usage = medians(
             [
-                run_talkinghead("reenact", avatar, "--driver", driver, "-o", folder / f"{index}.mp4")
+                run_talkinghead(
+                    "reenact", avatar, "--driver", driver, "-o", folder / f"{index}.mp4", "--runtime", options.runtime
+                )
                 for index in range(repeats)
             ]
         )
-        apart(time_stages, folder / "stages.json", avatar, driver)
+        apart(time_stages, folder / "stages.json", avatar, driver, options.runtime)
         stages = json.loads((folder / "stages.json").read_text())
     return {
         "fps": frames / usage.wall_seconds,
@@ -60,7 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def time_stages(report: Path, avatar: Path, driver: Path) -> None:
+def time_stages(report: Path, avatar: Path, driver: Path, runtime: Runtime) -> None:
     """CPU milliseconds a frame of each stage on one core, without what is loaded once; written as JSON to `report`."""
     import cv2
     import torch
@@ -70,6 +74,7 @@ def time_stages(report: Path, avatar: Path, driver: Path) -> None:
     from talkinghead.portrait.avatar import avatar as avatars
     from talkinghead.portrait.avatar import layered_rendering
     from talkinghead.portrait.avatar.reenactment import Clip, reenact
+    from talkinghead.portrait.deployment.runtimes import network_by
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -84,6 +89,7 @@ def time_stages(report: Path, avatar: Path, driver: Path) -> None:
     ):
         setattr(owner, name, _timed(getattr(owner, name), stage, spent))
     person = avatars.Avatar.load(avatar)
+    person.network = network_by(runtime, person)
     began = time.process_time()
     motion = Motion.from_video(driver)
     reenact(person, motion, Clip(report.with_suffix(".mp4")))

@@ -28,7 +28,13 @@ from talkinghead.media.image import decode_photo, encode_jpeg, frame_to_tensor
 from talkinghead.motion.motion import Motion
 from talkinghead.motion.turn_limit import TurnLimit
 from talkinghead.portrait.avatar.animation import Animation, Animator
-from talkinghead.portrait.avatar.layered_rendering import PAINTED_WHERE_MOVED, Painter, render_layers
+from talkinghead.portrait.avatar.layered_rendering import (
+    PAINTED_WHERE_MOVED,
+    Network,
+    Painter,
+    TorchNetwork,
+    render_layers,
+)
 from talkinghead.portrait.avatar.retargeting import DEFAULTS, ReenactmentConfig, retarget_motion
 from talkinghead.portrait.data.photos import Photos, own_side, sha256
 from talkinghead.portrait.data.whole_picture import WholePicture
@@ -90,6 +96,8 @@ class Avatar:
         self.source_landmarks, self.source_frames = source_landmarks, source_frames
         self.source_photos = _sources(config, source_frames, source_landmarks, person)
         self.whole, self.provenance = whole, provenance
+        self.network: Network | None = None
+        """What paints in place of PyTorch, for an avatar in layers; see `talkinghead.portrait.deployment`."""
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
 
     @property
@@ -236,7 +244,7 @@ class Avatar:
         if isinstance(self.source_photos, LayeredSources):
             layered = self._layered(landmarks, states, background=background, among=among, device=device, dtype=dtype)
             return np.stack([one.frame for one in layered])
-        network, adain_params, kind = self._prepare(torch.device(device), dtype)
+        network, adain_params, kind = self.ready(device, dtype)
         pictures = torch.from_numpy(np.stack([draw_landmarks(one, self.config.size) for one in landmarks]))
         with torch.inference_mode():
             drawn = pictures.to(adain_params.device).permute(0, 3, 1, 2).to(kind) / 127.5 - 1
@@ -280,21 +288,27 @@ class Avatar:
     ) -> Iterator[Composite]:
         """Frames at the photos' own size, with what of them moved."""
         assert isinstance(self.source_photos, LayeredSources)
-        network, adain_params, kind = self._prepare(torch.device(device), dtype)
-        painter = Painter(network, adain_params, kind, self.config.size)  # type: ignore[arg-type]
+        network = self.network or TorchNetwork(*self.ready(device, dtype))  # type: ignore[arg-type]
+        painter = Painter(network, self.config.size)
         states = self.source_photos.person.states(landmarks) if states is None else states
         return render_layers(painter, self.source_photos, landmarks, states, background=background, among=among)
 
-    def _prepare(self, device: torch.device, dtype: torch.dtype | None) -> tuple[Generator, Tensor, torch.dtype]:
-        """A generator whose kernels are ready on the device; kept until another device or type is asked for."""
-        kind = fast_dtype(device) if dtype is None else dtype
-        if self._renderer is None or self._renderer[:2] != (device, kind):
-            network = copy.deepcopy(self.generator).to(device)
+    def ready(
+        self, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    ) -> tuple[Generator, Float[Tensor, "1 n"], torch.dtype]:
+        """The generator with its kernels ready, the AdaIN parameters on the device, and the type of the arithmetic.
+
+        The generator is kept until another device or type is asked for; `device` and `dtype` are those of `animate`.
+        """
+        place = torch.device(device)
+        kind = fast_dtype(place) if dtype is None else dtype
+        if self._renderer is None or self._renderer[:2] != (place, kind):
+            network = copy.deepcopy(self.generator).to(place)
             for module in network.modules():
                 if isinstance(module, Conv):
                     module.freeze(kind)
-            self._renderer = device, kind, network
-        return self._renderer[2], self.adain_params.to(device), kind
+            self._renderer = place, kind, network
+        return self._renderer[2], self.adain_params.to(place), kind
 
 
 def _sources(

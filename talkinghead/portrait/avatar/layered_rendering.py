@@ -4,7 +4,7 @@ The network paints at its own size and says where the photo stays; there the pho
 is painted where nothing may move, so that a head can be put back into its picture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,20 +24,43 @@ PAINTED_WHERE_MOVED = 3.0
 """The network paints fully where a third of the head's movement is left."""
 
 
+Network = Callable[
+    [Float[Tensor, "b 3 n n"], Float[Tensor, "b 6 n n"]], tuple[Float[Tensor, "b 3 n n"], Float[Tensor, "b 1 n n"]]
+]
+"""Landmark images and warped sources, -1..1, to raw frames, -1..1, and to where the sources stay, 0..1: in single
+precision, on the CPU, whatever computes them."""
+
+
+@dataclass(frozen=True)
+class TorchNetwork:
+    """A person's network in PyTorch.
+
+    Args:
+        generator: with its kernels frozen.
+        adain_params: of the person.
+        dtype: of the arithmetic.
+    """
+
+    generator: CompositingGenerator
+    adain_params: Float[Tensor, "1 n"]
+    dtype: torch.dtype
+
+    def __call__(self, drawn: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+        seen = (one.to(self.adain_params.device, self.dtype) for one in (drawn, warped))
+        raw, stays = self.generator.raw_and_mask(next(seen), self.adain_params.expand(len(drawn), -1), next(seen))
+        return raw.float().cpu(), stays.float().cpu()
+
+
 @dataclass(frozen=True)
 class Painter:
     """A person's network, ready to paint.
 
     Args:
-        network: the generator, its kernels frozen.
-        adain_params: of the person.
-        dtype: of the arithmetic.
-        size: of the network, pixels.
+        network: what computes.
+        size: of its pictures, pixels.
     """
 
-    network: CompositingGenerator
-    adain_params: Float[Tensor, "1 n"]
-    dtype: torch.dtype
+    network: Network
     size: int
 
     @torch.inference_mode()
@@ -46,10 +69,9 @@ class Painter:
     ) -> tuple[UInt8[np.ndarray, "b n n 3"], Float32[np.ndarray, "b n n"]]:
         """Raw frames, and how far each of their pixels covers the warped source."""
         pictures = np.stack([draw_landmarks(one, self.size) for one in landmarks])
-        drawn, warped = (frame_to_tensor(one).to(self.adain_params.device, self.dtype) for one in (pictures, sources))
-        raw, stays = self.network.raw_and_mask(drawn, self.adain_params.expand(len(drawn), -1), warped)
-        pixels = (raw.float() + 1).mul_(127.5).round_().to(torch.uint8).permute(0, 2, 3, 1)
-        return pixels.cpu().numpy(), (1 - stays.float())[:, 0].cpu().numpy()
+        raw, stays = self.network(frame_to_tensor(pictures), frame_to_tensor(sources))
+        pixels = (raw + 1).mul_(127.5).round_().to(torch.uint8).permute(0, 2, 3, 1)
+        return pixels.numpy(), (1 - stays)[:, 0].numpy()
 
 
 def render_layers(
