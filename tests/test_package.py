@@ -28,14 +28,14 @@ def test_nothing_ships_that_could_run_code_when_it_is_read():
 
 def test_the_extras_are_those_that_the_documentation_names():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(extras) == {"app", "export", "speech", "live", "test", "dev"}
+    assert set(extras) == {"app", "export", "provenance", "speech", "live", "test", "dev"}
 
 
 def test_every_optional_package_is_asked_for_by_name_somewhere():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     code = "".join(path.read_text() for path in (ROOT / "talkinghead").rglob("*.py"))
-    for requirement in extras["speech"] + extras["live"] + extras["app"] + extras["export"]:
-        module = Requirement(requirement).name.replace("-", "_")
+    for requirement in extras["speech"] + extras["live"] + extras["app"] + extras["export"] + extras["provenance"]:
+        module = Requirement(requirement).name.replace("-", "_").removesuffix("_python")
         assert f'"{module}"' in code or f"from {module} import" in code or f"import {module} as" in code, requirement
 
 

@@ -152,7 +152,7 @@ def tune(
 def write_preview(avatar: Avatar, path: Path, report: Report) -> None:
     """Two seconds of the motion that ships, as the square around the head."""
     motion = example_motion().cut(0, PREVIEW_FRAMES)
-    with VideoWriter(path, fps=motion.fps, overwrite=True) as writer:
+    with VideoWriter(path, fps=motion.fps, origin=avatar.origin(), overwrite=True) as writer:
         animation = avatar.animate(motion, ReenactmentConfig(view="head", motion="relative"))
         for done, frame in enumerate(animation, 1):
             writer.write(frame)
@@ -189,7 +189,8 @@ def drive(job: Job, avatar: Path, target: Path, wishes: Wishes) -> None:
         report = job.stage("rendering")
         moving = motion if landmarks is None else landmarks
         animation = person.animate(moving, config)
-        with VideoWriter(target, fps=motion.fps, sound=motion.sound) as writer:
+        origin = person.origin(wishes.file)
+        with VideoWriter(target, fps=motion.fps, sound=motion.sound, origin=origin) as writer:
             for done, frame in enumerate(animation, 1):
                 writer.write(frame)
                 report(done, len(animation))

@@ -103,6 +103,7 @@ def examine() -> Iterator[Finding]:
     yield from networks()
     yield from weights()
     yield from speech()
+    yield from extras()
 
 
 def packages() -> Iterator[Finding]:
@@ -250,6 +251,19 @@ def speech() -> Iterator[Finding]:
     program = can_speak()
     fix = "brew install espeak-ng" if sys.platform == "darwin" else "sudo apt-get install -y espeak-ng"
     yield Finding("speech", "espeak-ng", program is not None, program or "optional, lets a text be spoken", fix=fix)
+
+
+def extras() -> Iterator[Finding]:
+    """What comes with an extra alone."""
+    for group, name, modules, extra, detail in (
+        ("page", "gradio", ("gradio",), "app", "talkinghead app"),
+        ("provenance", "c2pa", ("c2pa", "cryptography"), "provenance",
+         "clips are signed; without it a line in the file says how it was made"),
+        ("runtimes", "OpenVINO", ("openvino", "nncf"), "export", "--runtime openvino, and export to .xml"),
+        ("runtimes", "ONNX", ("onnx",), "export", "--runtime onnx, and export to .onnx"),
+    ):  # fmt: skip
+        present = all(find_spec(module) for module in modules)
+        yield Finding(group, name, present, detail, fix=f"{PIP} install 'talkinghead[{extra}]'")
 
 
 def show(console: Console, findings: list[Finding]) -> None:

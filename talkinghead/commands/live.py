@@ -20,6 +20,7 @@ from talkinghead.errors import UserError
 
 if TYPE_CHECKING:
     from talkinghead.motion.motion import Motion
+    from talkinghead.provenance.origin import Origin
     from talkinghead.rig.rig import Rig
     from talkinghead.speech.speaking.live import LiveFace, LiveSound
 
@@ -74,10 +75,10 @@ def live(options: Options) -> None:
 
     face = make_face(options)
     blocks = sound_blocks(options.voice, options.rate, round(options.rate * BLOCK_SECONDS))
-    paint = painter(options, face.rig)
+    paint, origin = painter(options, face.rig)
     sound, late = LiveSound(options.rate), list[float]()
     with ExitStack() as stack:
-        show = open_sink(options, stack, sound)
+        show = open_sink(options, stack, sound, origin)
         try:
             for waveform, last in with_end(blocks):
                 began = time.perf_counter()
@@ -167,14 +168,14 @@ def _from_microphone(rate: int, samples: int) -> Iterator[np.ndarray]:
     return heard()
 
 
-def painter(options: Options, rig: "Rig") -> "Callable[[Motion], Iterator[np.ndarray]]":
-    """What makes frames of the rig's motion: the avatar, or the shaded head."""
+def painter(options: Options, rig: "Rig") -> "tuple[Callable[[Motion], Iterator[np.ndarray]], Origin | None]":
+    """What makes frames of the rig's motion, the avatar or the shaded head, and what a clip says."""
     if options.avatar is None:
         from talkinghead.rig.shade import rig_colours
         from talkinghead.speech.speaking.mesh_clip import mesh_frames, mesh_view
 
         colours, view = rig_colours(rig), mesh_view(rig.neutral)
-        return lambda moves: mesh_frames(moves, size=options.size, colours=colours, view=view)
+        return lambda moves: mesh_frames(moves, size=options.size, colours=colours, view=view), None
 
     from talkinghead.portrait.avatar.avatar import Avatar
     from talkinghead.portrait.avatar.retargeting import ReenactmentConfig
@@ -185,10 +186,10 @@ def painter(options: Options, rig: "Rig") -> "Callable[[Motion], Iterator[np.nda
     person.network = network_by(options.runtime, person)
     likeness = Likeness.of(rig, person.source_landmarks)
     animator = person.animator(config=ReenactmentConfig(view="head"), device=options.place)
-    return lambda moves: iter(animator.animate(likeness.landmarks(moves)))
+    return lambda moves: iter(animator.animate(likeness.landmarks(moves))), person.origin()
 
 
-def open_sink(options: Options, stack: ExitStack, sound: "LiveSound") -> Sink:
+def open_sink(options: Options, stack: ExitStack, sound: "LiveSound", origin: "Origin | None") -> Sink:
     """Where frames go: an .mp4 with its sound, raw RGB on stdout, or a window.
 
     Raises:
@@ -203,7 +204,7 @@ def open_sink(options: Options, stack: ExitStack, sound: "LiveSound") -> Sink:
         raise UserError(f"--output is {output}; give an .mp4, - for raw RGB on stdout, or window.")
     from talkinghead.media.video import VideoWriter
 
-    return stack.enter_context(VideoWriter(output, fps=fps, sound=sound, overwrite=overwrite)).write
+    return stack.enter_context(VideoWriter(output, fps=fps, sound=sound, origin=origin, overwrite=overwrite)).write
 
 
 def _to_stdout(frame: np.ndarray) -> None:

@@ -65,6 +65,8 @@ class Options(Tracking):
     """Keep the tracked motion in this file."""
     sound: bool = True
     """Keep the driver's sound."""
+    provenance: bool = True
+    """Write into the clip that it was made by AI, of whom, with whose consent; see talkinghead verify."""
     runtime: Runtime = "torch"
     """What computes the network: PyTorch, or OpenVINO or ONNX Runtime with the [export] extra."""
     batch_size: int = ranged(8, least=1)
@@ -125,7 +127,7 @@ def reenact(options: Options) -> None:
     with outputs(options.output, options.save_motion, overwrite=options.overwrite):
         moves = read_moves(options, place)
         with bar("rendering") as report:
-            clip = Clip(options.output, compare=options.compare, sound=options.sound, overwrite=options.overwrite)
+            clip = config_from(options, Clip, path=options.output)
             write_clip(person, moves, clip, config=config, device=place, progress=report)
     lost = int((moves.confidence == 0).sum())
     if lost:

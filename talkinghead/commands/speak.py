@@ -166,6 +166,8 @@ class Options(Shown, Moved, Machine):
     """Speaks a text: a command with {output}, and {text} or the text on stdin."""
     language: str = "en-us"
     """espeak-ng's voice for a text."""
+    provenance: bool = True
+    """Write into the clip of an avatar that it was made by AI, of whom, with whose consent."""
     overwrite: bool = False
     """Replace files that exist."""
 
@@ -315,7 +317,8 @@ def render(moves: "Motion", rig: "Rig | None", options: Options, place: str) -> 
         config = ReenactmentConfig(view=options.view)
         landmarks = Likeness.of(rig, person.source_landmarks).landmarks(moves, options.parts)
         animation = person.animate(landmarks, config, device=place)
-        with VideoWriter(output, fps=moves.fps, sound=moves.sound, overwrite=overwrite) as writer:
+        origin = person.origin(Path(options.voice)) if options.provenance else None
+        with VideoWriter(output, fps=moves.fps, sound=moves.sound, origin=origin, overwrite=overwrite) as writer:
             for done, frame in enumerate(animation, 1):
                 writer.write(frame)
                 report(done, len(animation))

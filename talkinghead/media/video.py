@@ -28,6 +28,7 @@ from talkinghead.media.containers import (
 )
 from talkinghead.media.display import Colour, Display
 from talkinghead.media.files import atomic_path
+from talkinghead.provenance.origin import Origin
 
 DEFAULT_FPS = Fraction(25)
 """Taken where a file does not say how fast it is."""
@@ -214,7 +215,14 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, *, fps: Fraction, sound: Path | Sound | None = None, overwrite: bool = False, crf: int = 18
+        self,
+        path: Path,
+        *,
+        fps: Fraction,
+        sound: Path | Sound | None = None,
+        origin: Origin | None = None,
+        overwrite: bool = False,
+        crf: int = 18,
     ) -> None:
         """Say what will be written.
 
@@ -222,6 +230,7 @@ class VideoWriter:
             path: the mp4.
             fps: frames a second, exact.
             sound: any media file, whose sound is kept, counted from its first video frame; or blocks of sound.
+            origin: what the file says of how it was made; None for nothing.
             overwrite: replace `path` if it exists.
             crf: H.264's constant quality: 18 is visually lossless, 51 the worst.
 
@@ -233,15 +242,18 @@ class VideoWriter:
         self.crf = crf
         self.frames = 0
         self._sound: Sound | None = SoundBlocks(sound) if isinstance(sound, Path) else sound
-        self._overwrite = overwrite
+        self._overwrite, self._origin = overwrite, origin
+        self._temporary: Path | None = None
         self._stack = ExitStack()
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
         self._muxer: SoundMuxer | None = None
 
     def __enter__(self) -> "VideoWriter":
-        temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
-        self._container = av.open(file_url(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        self._temporary = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
+        self._container = av.open(file_url(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        if self._origin is not None:
+            self._container.metadata["comment"] = self._origin.line
         return self
 
     def __exit__(
@@ -298,6 +310,8 @@ class VideoWriter:
             if self._muxer is not None:
                 self._muxer.finish()
             self._close()  # writes the end of the file
+        if self._origin is not None and self._temporary is not None:
+            self._origin.sign(self._temporary)
 
     def _close(self) -> None:
         container, self._container = self._container, None

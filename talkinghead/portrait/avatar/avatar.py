@@ -47,6 +47,7 @@ from talkinghead.portrait.warping.head_mesh import Person
 from talkinghead.portrait.warping.layered_photo import Composite
 from talkinghead.portrait.warping.layered_sources import LayeredSources
 from talkinghead.portrait.warping.source_photos import SourcePhotos
+from talkinghead.provenance.origin import Origin
 from talkinghead.rig.fitting.person import PersonFit
 from talkinghead.rig.fitting.solver import State
 from talkinghead.training.precision import fast_dtype
@@ -96,6 +97,8 @@ class Avatar:
         self.source_landmarks, self.source_frames = source_landmarks, source_frames
         self.source_photos = _sources(config, source_frames, source_landmarks, person)
         self.whole, self.provenance = whole, provenance
+        self.sha256: str | None = None
+        """Of the file that it was read from, or last written to."""
         self.network: Network | None = None
         """What paints in place of PyTorch, for an avatar in layers; see `talkinghead.portrait.deployment`."""
         self._renderer: tuple[torch.device, torch.dtype, Generator] | None = None
@@ -132,6 +135,15 @@ class Avatar:
             header["window"] = json.dumps([*astuple(self.whole.window), self.whole.photo])
         with atomic_path(Path(path), overwrite=overwrite) as temporary:
             save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata=header)
+            self.sha256 = sha256(temporary)
+
+    def origin(self, driver: Path | None = None) -> Origin:
+        """What its clips say of how they were made.
+
+        Args:
+            driver: the file that moves it.
+        """
+        return Origin(self.sha256, str(self.provenance.get("consent", "none stated")), driver)
 
     @classmethod
     def load(cls, path: str | Path) -> "Avatar":
@@ -163,7 +175,7 @@ class Avatar:
             raise UserError(f"{path} does not hold the tensors its sizes ask for; make the avatar again")
         if not len(landmarks):
             raise UserError(f"{path} holds the landmarks of 0 photos; make the avatar again from at least one")
-        return cls(
+        avatar = cls(
             config,
             generator,
             adain_params=adain_params,
@@ -173,6 +185,8 @@ class Avatar:
             whole=whole,
             provenance=json.loads(header["provenance"]),
         )
+        avatar.sha256 = sha256(path)
+        return avatar
 
     def animate(
         self,

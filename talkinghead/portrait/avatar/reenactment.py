@@ -27,6 +27,8 @@ class Clip:
     """Put the driver and the landmarks to the left of the person; needs the video that the motion is from."""
     sound: bool = True
     """Keep the motion's sound."""
+    provenance: bool = True
+    """Write into the file that it was made by AI, of whom and with whose consent, signed where c2pa is installed."""
     overwrite: bool = False
     """Replace the file if it exists."""
 
@@ -62,7 +64,8 @@ def reenact(
     frames = iter(animation)
     if clip.compare:
         frames = beside(driver_crops(motion, avatar.side), animation.landmarks, frames)
-    with VideoWriter(Path(clip.path), fps=motion.fps, sound=voice, overwrite=clip.overwrite) as writer:
+    origin = avatar.origin(motion.video) if clip.provenance else None
+    with VideoWriter(Path(clip.path), fps=motion.fps, sound=voice, origin=origin, overwrite=clip.overwrite) as writer:
         for done, frame in enumerate(frames, 1):
             writer.write(frame)
             if progress:
