@@ -68,8 +68,8 @@ def build(library: Library, jobs: Jobs, *, steps: int | None = None) -> gr.Block
         with gr.Accordion("Kept avatars and clips", open=False):
             _library_side(library, avatar)
             _kept_clips(library)
-        made.change(lambda name: gr.update(choices=_choices(library), value=name or EXAMPLE), made, avatar)
-        page.load(lambda: gr.update(choices=_choices(library)), None, avatar)
+        made.change(lambda name: gr.update(choices=_choices(library), value=name or EXAMPLE), made, avatar, api_visibility="private")
+        page.load(lambda: gr.update(choices=_choices(library)), None, avatar, api_visibility="private")
     return page
 
 
@@ -117,7 +117,7 @@ def _photos_side(library: Library, jobs: Jobs, steps: int | None) -> gr.Textbox:
 
     number = gr.Textbox(visible="hidden")
     for given in (files, camera):
-        given.change(look, [files, camera], [checked, says])
+        given.change(look, [files, camera], [checked, says], api_visibility="private")
     _follow(
         jobs, "avatar", number, make, stop, status, start, [files, camera, name, consent], _shown_avatar(preview, made)
     )
@@ -217,7 +217,7 @@ def _motion_side(library: Library, jobs: Jobs) -> gr.Dropdown:
         target = library.new_clip("Example" if path is None else who)
         return jobs.submit("waiting", lambda job: work.drive(job, path or example(library, job), target, wishes)).number
 
-    kind.change(fields, kind, [video, voice, text, curves, model])
+    kind.change(fields, kind, [video, voice, text, curves, model], api_visibility="private")
     number = gr.Textbox(visible="hidden")
     inputs = [avatar, kind, video, voice, text, curves, model, view, relative, smooth, turn, *parts]
     _follow(jobs, "clip", number, go, stop, status, start, inputs, _shown_clip(clip, files))
@@ -293,7 +293,7 @@ def _follow(
         api_name=f"{name}_state",
     )
     stop_button.click(lambda made: jobs.cancel(made), number, None, api_name=f"{name}_cancel")
-    gr.context.Context.root_block.load(again, None, [number, clock])  # type: ignore[union-attr]
+    gr.context.Context.root_block.load(again, None, [number, clock], api_visibility="private")  # type: ignore[union-attr]
 
 
 def _state(jobs: Jobs, job: Job | None) -> str:
@@ -344,7 +344,7 @@ def _library_side(library: Library, avatar: gr.Dropdown) -> None:
 
     rename.click(changed(library.rename_avatar), [name, to], [name, avatar], api_name="rename")
     remove.click(changed(library.remove_avatar), name, [name, avatar], api_name="delete")
-    gr.context.Context.root_block.load(lambda: gr.update(choices=library.avatars()), None, name)  # type: ignore[union-attr]
+    gr.context.Context.root_block.load(lambda: gr.update(choices=library.avatars()), None, name, api_visibility="private")  # type: ignore[union-attr]
 
 
 def _kept_clips(library: Library) -> None:
@@ -366,10 +366,10 @@ def _kept_clips(library: Library) -> None:
             raise gr.Error(str(error), print_exception=False) from error
         return gr.update(choices=library.clips(), value=None)
 
-    name.change(look, name, shown)
+    name.change(look, name, shown, api_visibility="private")
     remove.click(gone, name, name, api_name="delete_clip")
     again.click(lambda: gr.update(choices=library.clips()), None, name, api_name="clips")
-    gr.context.Context.root_block.load(lambda: gr.update(choices=library.clips()), None, name)  # type: ignore[union-attr]
+    gr.context.Context.root_block.load(lambda: gr.update(choices=library.clips()), None, name, api_visibility="private")  # type: ignore[union-attr]
 
 
 def example(library: Library, job: Job) -> Path:
