@@ -30,6 +30,7 @@ COMMANDS = {
     "app": "the web page: photos, avatars and clips in a browser on this machine",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
     "export": "a motion -> ARKit CSV, glTF or meshes; an avatar's network -> ONNX or OpenVINO",
+    "faces": "a picture or video -> the faces in it, numbered, for --face",
     "verify": "what a clip states of its origin: made by AI, of whom, with whose consent",
     "evaluate": "the paper's protocol on people unseen in training, with baselines",
     "demo": "the main job on what is installed: a portrait, tuned and moved",

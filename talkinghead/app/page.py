@@ -68,7 +68,12 @@ def build(library: Library, jobs: Jobs, *, steps: int | None = None) -> gr.Block
         with gr.Accordion("Kept avatars and clips", open=False):
             _library_side(library, avatar)
             _kept_clips(library)
-        made.change(lambda name: gr.update(choices=_choices(library), value=name or EXAMPLE), made, avatar, api_visibility="private")
+        made.change(
+            lambda name: gr.update(choices=_choices(library), value=name or EXAMPLE),
+            made,
+            avatar,
+            api_visibility="private",
+        )
         page.load(lambda: gr.update(choices=_choices(library)), None, avatar, api_visibility="private")
     return page
 
@@ -344,7 +349,9 @@ def _library_side(library: Library, avatar: gr.Dropdown) -> None:
 
     rename.click(changed(library.rename_avatar), [name, to], [name, avatar], api_name="rename")
     remove.click(changed(library.remove_avatar), name, [name, avatar], api_name="delete")
-    gr.context.Context.root_block.load(lambda: gr.update(choices=library.avatars()), None, name, api_visibility="private")  # type: ignore[union-attr]
+    gr.context.Context.root_block.load(
+        lambda: gr.update(choices=library.avatars()), None, name, api_visibility="private"
+    )  # type: ignore[union-attr]
 
 
 def _kept_clips(library: Library) -> None:

@@ -35,6 +35,8 @@ class Options(Tracking):
 
     source: Path
     """A .motion.safetensors, a video, an ARKit .csv, or an .avatar.safetensors."""
+    face: str = "largest"
+    """Whose, of several: largest, left, right, a number from the left, or a picture of the person."""
     output: Path
     """A .csv, .gltf, .glb or .motion.safetensors; without a suffix, a folder; of an avatar, an .onnx or .xml."""
     int8: bool = False
@@ -114,7 +116,7 @@ def written(options: Options, head: "Rig") -> "Motion":
 
     output = options.output
     fps = None if options.fps is None else rate_from(options.fps)
-    motion = read_driver(options.source, detector=options.detector, device=options.place, fps=fps)
+    motion = read_driver(options.source, detector=options.detector, device=options.place, fps=fps, face=options.face)
     if motion.blendshapes is None and motion.vertices is None:
         motion = fitted(motion, head)
     if output.suffix == MOTION_SUFFIX:

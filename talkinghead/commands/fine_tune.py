@@ -48,6 +48,8 @@ class Options:
     """What the person agreed to, kept in the avatar: who said yes, when, to what."""
     preview: bool = True
     """Write a picture of photos, landmarks, before and after beside the avatar."""
+    face: str | None = None
+    """Whose, in photos of several: largest, left, right, a number from the left, or a picture."""
     allow_no_face: bool = False
     """Leave out photos in which no face is found."""
     allow_several_faces: bool = False
@@ -168,7 +170,7 @@ def read(options: Options, size: int | None) -> "Photos":
     )
     found = []
     if options.photos:
-        found.append(read_photos(options.photos, size=size, detector=detector, allow=allow))
+        found.append(read_photos(options.photos, size=size, detector=detector, face=options.face, allow=allow))
     if options.video is not None:
         found.append(video_photos(options.video, count=options.frames, size=size, detector=detector))
     if len(found) == 1:

@@ -23,6 +23,7 @@ talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o a.mp4 --save-
 talkinghead reenact ben.avatar.safetensors --driver speech.motion.safetensors -o b.mp4   (tracked once, used twice)
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o calm.mp4 --strength head=0.5,mouth=1.2
 talkinghead reenact anna.avatar.safetensors --driver speech.mp4 -o lips.mp4 --only mouth
+talkinghead reenact anna.avatar.safetensors --driver two.mp4 -o a.mp4 --face left   (see talkinghead faces two.mp4)
 talkinghead reenact ben.avatar.safetensors --driver recording.csv -o c.mp4   (ARKit's 52 curves)
 """
 
@@ -37,6 +38,8 @@ class Options(Tracking):
     """What moves: a video, a .motion.safetensors, or an ARKit .csv."""
     output: Path
     """The clip to write, an .mp4."""
+    face: str = "largest"
+    """Whose, of several in the driver: largest, left, right, a number from the left, or a picture."""
     motion: Literal["absolute", "relative"] = "absolute"
     """Hold the head as the driver does, or start at a photo and add the driver's movement."""
     adapt_scale: bool = True
@@ -137,7 +140,7 @@ def reenact(options: Options) -> None:
 
 def read_moves(options: Options, place: str) -> "Motion":
     """The driver's motion, kept in a file where that is asked for."""
-    moves = read_driver(options.driver, detector=options.detector, device=place)
+    moves = read_driver(options.driver, detector=options.detector, device=place, face=options.face)
     if not moves.seen.any():
         raise UserError(
             f"{options.driver}: none of its {len(moves)} frames shows a face; give a driver in which one is seen."

@@ -8,5 +8,7 @@
 * landmarks: The iBUG 68-point landmark scheme: groups, mirror order and simple measures.
 * smooth: Taking the jitter out of tracked landmarks.
 * track: Following faces through a video.
+* which_face: Which of several faces is meant: the largest, the one on the left, one by its number, or one like a
+  picture's.
 * detection/: Finding faces and their 68 landmarks.
 """

@@ -1,6 +1,6 @@
 """Following faces through a video."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import cv2
@@ -51,6 +51,10 @@ class FaceTrack:
         return len(self.times)
 
 
+Choose = Callable[[list[FaceTrack]], list[FaceTrack]]
+"""Of tracks, the largest first, those that are followed."""
+
+
 def track_faces(
     frames: TimedFrames, detector: FaceDetector, *, detect_every: int = 12, min_face: float = 64, max_frames: int = 1000
 ) -> list[FaceTrack]:
@@ -77,14 +81,23 @@ def follow_face(
     detect_every: int = 12,
     min_face: float = 64,
     name: str = "the video",
+    choose: Choose | None = None,
 ) -> FaceTrack:
     """The main face of a video at every frame, with confidence 0 and the last landmarks where it is not seen.
 
     The main face is the one seen longest and largest; before it comes and after it goes, the next one that does not
     share a frame with it takes its place, and so on.
 
+    Args:
+        frames: (seconds, frame) in order.
+        detector: finds and fits.
+        detect_every: frames between two searches for new faces.
+        min_face: pixels; narrower faces are not looked for.
+        name: of the video, for what is said.
+        choose: which tracks are followed, of all, those first that count most; None takes the largest.
+
     Raises:
-        UserError: if there is no face in any frame; `name` says of what.
+        UserError: if there is no face in any frame, or `choose` does not find the one that is meant.
     """
     times: list[float] = []
 
@@ -99,7 +112,8 @@ def follow_face(
     landmarks = np.zeros((len(times), 68, 2), np.float32)
     confidence = np.zeros(len(times), np.float32)
     taken = np.zeros(len(times), bool)
-    for track in sorted(tracks, key=lambda track: -_weight(track)):
+    order = sorted(tracks, key=lambda track: -track_weight(track))
+    for track in order if choose is None else choose(order):
         span = slice(int(track.frame_index[0]), int(track.frame_index[-1]) + 1)
         if taken[span].any():
             continue
@@ -111,7 +125,8 @@ def follow_face(
     return FaceTrack(landmarks, confidence, np.arange(len(times)), np.array(times, np.float64))
 
 
-def _weight(track: FaceTrack) -> float:
+def track_weight(track: FaceTrack) -> float:
+    """How much of a video a face fills: its width and confidence, summed over frames."""
     extent = track.landmarks_px.max(1) - track.landmarks_px.min(1)
     return float((track.confidence * extent.max(1)).sum())
 

@@ -16,6 +16,7 @@ from talkinghead.face.crop import CropWindow, stable_windows, to_crop
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import FaceDetector
 from talkinghead.face.track import follow_face
+from talkinghead.face.which_face import WhichFace
 from talkinghead.media.files import atomic_path
 from talkinghead.media.tensors import as_single, frame_rate, read_tensors, words_of
 from talkinghead.media.video import probe, read_frames
@@ -152,6 +153,7 @@ class Motion:
         detector: str | FaceDetector = "auto",
         device: str = "cpu",
         max_side: int = TRACKED_SIDE,
+        face: str = "largest",
         progress: Progress | None = None,
     ) -> "Motion":
         """Track the main face of a video: one frame of motion for each frame of the video, at its exact rate.
@@ -163,16 +165,18 @@ class Motion:
             detector: a detector or its name (see `face.detect.make_detector`).
             device: what a detector made here computes on.
             max_side: frames are shrunk to this longer side, pixels, before tracking.
+            face: whose, where there are several: largest, left, right, a number from the left, or a picture.
             progress: called for each frame.
 
         Raises:
-            UserError: if the video cannot be read or shows no face.
+            UserError: if the video cannot be read or shows no face, or not the one that is meant.
         """
         path = Path(path)
         info = probe(path)
         finder = make_detector(detector, device) if isinstance(detector, str) else detector
         frames = read_frames(path, max_side=max_side, colour=finder.colour, threads=2)
-        track = follow_face(_counted(frames, info.frames, progress), finder, name=str(path))
+        choose = None if face == "largest" else WhichFace(face).chooser(path, max_side, finder)
+        track = follow_face(_counted(frames, info.frames, progress), finder, name=str(path), choose=choose)
         windows = stable_windows(track.landmarks_px)
         landmarks = track.landmarks_px  # turned into fractions in place: there are many of them
         for frame, window in enumerate(windows.tolist()):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from talkinghead.errors import UserError
 from talkinghead.face.crop import CropWindow, crop_frame, to_crop, window_for
 from talkinghead.face.detection.choice import make_detector
 from talkinghead.face.detection.detector import Face, FaceDetector, fit_detected
 from talkinghead.face.identity import embed_faces
+from talkinghead.face.which_face import WhichFace, identities
 from talkinghead.media.files import say_left_out
 from talkinghead.media.image import IMAGE_SUFFIXES, frame_to_tensor, read_image, resize
 from talkinghead.portrait.data.whole_picture import WholePicture, whole_window
@@ -139,6 +140,7 @@ def read_photos(
     *,
     size: int | None = None,
     detector: FaceDetector | None = None,
+    face: str | None = None,
     allow: Allow | None = None,
 ) -> Photos:
     """Photos of one person from files and folders.
@@ -148,6 +150,7 @@ def read_photos(
         size: side of the crops, pixels; None keeps the most usual one's own for all, up to `LARGEST_SIDE`,
             and its whole picture.
         detector: of faces and landmarks; the default one if None.
+        face: whose, in photos of several people: largest, left, right, a number from the left, or a picture.
         allow: what is let pass; None lets nothing pass, and complaints speak of this argument, not of options.
 
     Raises:
@@ -158,14 +161,17 @@ def read_photos(
     for path in photo_files(paths):
         try:
             frame = read_image(path)
-            face = main_face(detector.detect(frame, min_face=_face_floor(frame)), path, allow=allow)
+            faces = detector.detect(frame, min_face=_face_floor(frame))
+            if face is not None and len(faces) > 1:
+                faces = [faces[_meant(face, frame, faces, detector, path)]]
+            shown = main_face(faces, path, allow=allow)
         except UserError as complaint:
             complaints.append(str(complaint))
             continue
-        if face is None:
+        if shown is None:
             _log.warning("%s is left out: no face was found", path)
             continue
-        points, _ = fit_detected(detector, frame, face.box)
+        points, _ = fit_detected(detector, frame, shown.box)
         window = window_for(points) if size else whole_window(window_for(points))
         cuts.append((crop_frame(frame, window, size or own_side(window)), window))
         landmarks.append(to_crop(points, window).astype(np.float32))
@@ -182,6 +188,17 @@ def read_photos(
     if allow is None or not allow.strangers:
         refuse_strangers(photos, taken, allow=allow)
     return photos
+
+
+def _meant(
+    said: str, frame: UInt8[np.ndarray, "h w 3"], faces: Sequence[Face], detector: FaceDetector, path: Path
+) -> int:
+    """Index of the face that is meant."""
+
+    def who() -> Float32[np.ndarray, "n 128"]:
+        return identities(frame, np.stack([fit_detected(detector, frame, one.box)[0] for one in faces]))
+
+    return WhichFace(said).among([one.box for one in faces], who, detector, str(path))
 
 
 def most_usual(landmarks: Float[np.ndarray, "t 68 2"]) -> int:
