@@ -29,6 +29,7 @@ COMMANDS = {
     "live": "a microphone or a stream -> frames while it is spoken",
     "app": "the web page: photos, avatars and clips in a browser on this machine",
     "speech-train": "speech corpora -> a model that speaks: Karras 2017, Pham 2017 or VOCA 2019",
+    "speech-evaluate": "speech models -> a table of how far they are from unseen speakers' faces",
     "export": "a motion -> ARKit CSV, glTF or meshes; an avatar's network -> ONNX or OpenVINO",
     "faces": "a picture or video -> the faces in it, numbered, for --face",
     "verify": "what a clip states of its origin: made by AI, of whom, with whose consent",
