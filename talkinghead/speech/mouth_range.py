@@ -18,8 +18,9 @@ from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.phonetics import ARTICULATORY, PHONETIC_RATE
 
-LEAST_GAIN, MOST_GAIN = 1.0, 2.0
-"""Bounds of how much larger openings are made, when that is measured."""
+LEAST_GAIN, MOST_GAIN = 1.0, 1.6
+"""Bounds of how much larger openings are made, when that is measured on what was learnt from. With 2, VOCA's mouth moved
+1.19 times as far as those of six unseen speakers (of the validation split), with 1.6 it moved .97 times as far."""
 LARGEST_GAIN = 5.0
 """What a file may ask for."""
 

@@ -156,7 +156,7 @@ class OfflineContent(nn.Module):
         face: weight of the face network's layers.
         image: weight of MobileNetV2's layers, or of the face network on whole frames where MobileNetV2 is absent.
         identity: weight of the distance of identity embeddings.
-        close_up: weight of the same layers as `image` on the enlarged eyes and mouth.
+        close_up: weight of the same layers as `image` on the enlarged eyes and mouth; 0 leaves them out.
         region_gain: how much more the eyes and the mouth count.
     """
 
@@ -224,21 +224,24 @@ class OfflineContent(nn.Module):
         """The weighted parts by name."""
         with torch.no_grad():
             (face_truth, true_direction), image_truth = self._face_maps(real, landmarks), self._image_maps(real)
-            close_truth = self._image_maps(close_ups(real, landmarks))
             weights = region_weights(landmarks, fake.shape[-1], gain=self.region_gain)
         pixels = ((fake - real).abs() * weights).mean()
         face_maps, direction = self._face_maps(fake, landmarks)
         face = _mean_relative_l1(face_maps, face_truth)
         identity = 0.5 * (direction - true_direction).square().sum(1).mean()  # 1 - cosine, exactly 0 for the truth
         image = _mean_relative_l1(self._image_maps(fake), image_truth)
-        close = _mean_relative_l1(self._image_maps(close_ups(fake, landmarks)), close_truth)
-        return {
+        terms = {
             "pixel": self.pixel * pixels,
             "face": self.face * face,
             "image": self.image * image,
             "identity": self.identity * identity,
-            "close_up": self.close_up * close,
         }
+        if self.close_up:
+            with torch.no_grad():
+                near_truth = self._image_maps(close_ups(real, landmarks))
+            near = _mean_relative_l1(self._image_maps(close_ups(fake, landmarks)), near_truth)
+            terms["close_up"] = self.close_up * near
+        return terms
 
     def forward(
         self,
@@ -249,8 +252,12 @@ class OfflineContent(nn.Module):
         return torch.stack(list(self.terms(fake, real, landmarks).values())).sum()
 
 
-def make_content_loss(name: str) -> PaperContent | OfflineContent:
+def make_content_loss(name: str, *, near: bool = True) -> PaperContent | OfflineContent:
     """The content loss of that name: ``paper`` or ``offline``. What PyTorch draws next does not depend on it.
+
+    Args:
+        name: of the loss.
+        near: let ``offline`` look closely at eyes and mouth.
 
     Raises:
         UserError: if the name is unknown, or the weights it needs are missing.
@@ -259,4 +266,7 @@ def make_content_loss(name: str) -> PaperContent | OfflineContent:
     if name not in known:
         raise UserError(f"perceptual is {name!r}; choose 'paper' or 'offline'")
     with torch.random.fork_rng(devices=[]):  # its networks are filled at random before their weights are read
-        return known[name]()
+        content = known[name]()
+    if isinstance(content, OfflineContent) and not near:
+        content.close_up = 0.0
+    return content

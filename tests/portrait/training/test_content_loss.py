@@ -303,6 +303,12 @@ def test_a_wrong_mouth_counts_in_its_close_up_and_a_wrong_corner_does_not(offlin
     assert terms[0] == 0 and terms[1] > 0.05
 
 
+def test_without_close_ups_the_other_terms_are_as_they_were(offline, shifted):
+    rest = make_content_loss("offline", near=False).terms(*shifted)
+    assert list(rest) == ["pixel", "face", "image", "identity"]
+    assert all(offline.terms(*shifted)[name] == pytest.approx(float(value), rel=1e-5) for name, value in rest.items())
+
+
 def test_the_terms_make_up_the_loss_and_have_the_weights_asked_for(offline, shifted, monkeypatch):
     terms = offline.terms(*shifted)
     assert list(terms) == ["pixel", "face", "image", "identity", "close_up"]
