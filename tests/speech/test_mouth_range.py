@@ -6,10 +6,10 @@ import pytest
 from talkinghead.rig.arkit import RIG_NAMES
 from talkinghead.rig.files.own import default_rig
 from talkinghead.speech.mouth_range import (
-    MOST_GAIN,
     MouthRange,
     closing_of,
     matched,
+    on_unseen,
     opening_of_vertices,
     opening_of_weights,
     quiet_of,
@@ -59,16 +59,24 @@ def test_lips_that_the_jaw_cannot_shut_are_shut_by_the_lips():
 
 
 def test_the_range_is_found_again():
-    """People open from 0 to 20 mm; the network says two thirds of it, 3 mm too open."""
+    """People open from 0 to 20 mm; the network says half of it, 3 mm too open."""
     people = 0.01 * (1 - np.cos(np.linspace(0, 40, 400)))
-    found = matched([people / 1.5 + 3e-3], [people + 1e-3])
-    assert found.gain == pytest.approx(1.5, rel=0.02)
+    found = matched([people / 2 + 3e-3], [people + 1e-3])
+    assert found.gain == pytest.approx(2, rel=0.02)
     assert found.shut == pytest.approx(3e-3, abs=3e-4)
+
+
+def test_on_unseen_people_the_mouth_spreads_as_far_as_theirs():
+    people = 0.01 * (1 - np.cos(np.linspace(0, 40, 400)))
+    found = on_unseen(MouthRange(2e-3, 2.0), [people], [0.8 * people + 1e-3])
+    assert found.shut == 2e-3
+    assert found.gain == pytest.approx(1.6)
+    assert on_unseen(found, [people], [people / 9]).gain == 1.0
 
 
 def test_a_network_that_hardly_moves_is_not_made_to_shake():
     people = 0.01 * (1 - np.cos(np.linspace(0, 40, 400)))
-    assert matched([people / 50], [people]).gain == MOST_GAIN
+    assert matched([people / 50], [people]).gain == 2.0
     assert matched([people * 2], [people]).gain == 1.0
     with pytest.raises(ValueError, match="no sequence"):
         matched([], [])

@@ -19,7 +19,7 @@ from talkinghead.speech.evaluation.evaluation import Baselines, evaluate, motion
 from talkinghead.speech.evaluation.sheets import model_sheet
 from talkinghead.speech.features import KARRAS_RATE, PHAM_RATE
 from talkinghead.speech.model import KarrasModel, SpeechModel
-from talkinghead.speech.mouth_range import MouthRange, matched, opening_of_vertices
+from talkinghead.speech.mouth_range import MouthRange, matched, on_unseen, opening_of_vertices
 from talkinghead.speech.training.base import SpeechTraining
 from talkinghead.training.run import RunConfig
 from talkinghead.training.run_folder import RunFolder, log_figures, log_picture
@@ -49,7 +49,7 @@ class SpeechRunFolder(RunFolder):
 
     def write_model(self, module: SpeechTraining) -> None:
         model = module.shipped({**self.provenance, "steps": module.step})
-        model = replace(model, mouth=measured_range(model, module.tracks))
+        model = replace(model, mouth=measured_range(model, module.tracks, self.held_out))
         model.save(self.folder / f"{model.kind}.speech.safetensors", overwrite=True)
 
     def show(self, trainer: Trainer, module: SpeechTraining, *, last: bool) -> None:
@@ -82,20 +82,35 @@ class SpeechRunFolder(RunFolder):
         log_picture(trainer, "held out", picture, module.step)
 
 
-def measured_range(model: SpeechModel, tracks: list[Track]) -> MouthRange | None:
-    """How far the mouth must open to move as people's do, on some of what was learnt from; None without the own rig."""
-    real = [track for track in tracks if track.face.rig is not None and not track.taught]
-    if not real:
+def measured_range(model: SpeechModel, tracks: list[Track], held_out: list[Track] | None = None) -> MouthRange | None:
+    """How far the mouth must open to move as people do; None without the own rig.
+
+    Measured on some of what was learnt from, and the gain on people who are held out, if any are.
+    """
+    known, unseen = (_some_filmed(some) for some in (tracks, held_out or []))
+    if not known:
         return None
-    chosen = [real[index] for index in evenly_spread(len(real), min(len(real), _MEASURED))]
-    pairs = []
-    for track in chosen:
+    mouth = matched(*_openings(model, known))
+    return on_unseen(mouth, *_openings(replace(model, mouth=mouth), unseen)) if unseen else mouth
+
+
+def _some_filmed(tracks: list[Track]) -> list[Track]:
+    """Some of the tracks whose faces were seen, on the own rig."""
+    real = [track for track in tracks if track.face.rig is not None and not track.taught]
+    return [real[index] for index in evenly_spread(len(real), min(len(real), _MEASURED))]
+
+
+def _openings(model: SpeechModel, tracks: list[Track]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """How far the mouth opens in tracks, as the model says and as it was."""
+    said, seen = [], []
+    for track in tracks:
         part = slice(0, int(_MEASURED_SECONDS * track.fps))
         sound = track.sequence.audio(PHAM_RATE)[: int(_MEASURED_SECONDS * PHAM_RATE)]
-        said = opening_of_vertices(motion_vertices(model.predict(sound, PHAM_RATE, fps=track.fps), default_rig()))
-        seen = opening_of_vertices(track.offsets(np.arange(len(track))[part] / float(track.fps)) + track.face.template)
-        pairs.append((said, seen))
-    return matched(*map(list, zip(*pairs, strict=True)))
+        spoken = model.predict(sound, PHAM_RATE, fps=track.fps)
+        said.append(opening_of_vertices(motion_vertices(spoken, default_rig())))
+        faces = track.offsets(np.arange(len(track))[part] / float(track.fps)) + track.face.template
+        seen.append(opening_of_vertices(faces))
+    return said, seen
 
 
 def sheet_of(model: SpeechModel, track: Track, *, start: float = 2.0) -> np.ndarray:
