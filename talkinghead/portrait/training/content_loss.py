@@ -109,17 +109,11 @@ def _relative_l1(fake: Tensor, real: Tensor) -> Float[Tensor, ""]:
     return ((fake - real).abs().mean((1, 2, 3), dtype=torch.float32) / size).mean()
 
 
-def _mean_relative_l1(fake: list[Tensor], real: list[Tensor]) -> Float[Tensor, ""]:
-    return torch.stack([_relative_l1(a, b) for a, b in zip(fake, real, strict=True)]).mean()
-
-
-PARTS = (slice(36, 42), slice(42, 48), slice(48, 68))
-"""Landmarks of the right eye, the left eye and the mouth."""
-
-
 def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float) -> Float[Tensor, "b 1 h w"]:
     """1 everywhere, rising to 1 + gain over the eyes and the mouth, in soft discs sized by the face."""
-    centres = torch.stack([landmarks[:, part].mean(1) for part in PARTS], 1)  # (b, 3, 2)
+    centres = torch.stack(
+        [landmarks[:, part].mean(1) for part in (slice(36, 42), slice(42, 48), slice(48, 68))], 1
+    )  # (b, 3, 2)
     span = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1).clamp_min(0.05)
     radius = torch.stack([0.22 * span, 0.22 * span, 0.38 * span], 1)
     axis = (torch.arange(size, device=landmarks.device) + 0.5) / size
@@ -127,22 +121,6 @@ def region_weights(landmarks: Float[Tensor, "b 68 2"], size: int, *, gain: float
     dy = axis[None, None, :, None] - centres[:, :, 1, None, None]
     discs = torch.exp(-0.5 * (dx.square() + dy.square()) / radius[..., None, None].square())
     return 1 + gain * discs.amax(1, keepdim=True)
-
-
-CLOSE_UP = 64
-"""Pixels across a close-up."""
-
-
-def close_ups(frames: Float[Tensor, "b 3 h w"], landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b3 3 s s"]:
-    """Right eyes, left eyes and mouths cut from frames and enlarged, upright, differentiable in the frames."""
-    centres = torch.stack([landmarks[:, part].mean(1) for part in PARTS], 1).flatten(0, 1)
-    span = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1).clamp_min(0.05)
-    half = (span[:, None] * span.new_tensor([0.3, 0.3, 0.5])).flatten()
-    transform = frames.new_zeros(len(half), 2, 3)
-    transform[:, 0, 0] = transform[:, 1, 1] = 2 * half  # of a frame that spans -1..1
-    transform[:, :, 2] = 2 * centres - 1
-    grid = F.affine_grid(transform, [len(half), 3, CLOSE_UP, CLOSE_UP], align_corners=False)
-    return F.grid_sample(frames.repeat_interleave(3, 0), grid, padding_mode="border", align_corners=False)
 
 
 class OfflineContent(nn.Module):
@@ -156,7 +134,6 @@ class OfflineContent(nn.Module):
         face: weight of the face network's layers.
         image: weight of MobileNetV2's layers, or of the face network on whole frames where MobileNetV2 is absent.
         identity: weight of the distance of identity embeddings.
-        close_up: weight of the same layers as `image` on the enlarged eyes and mouth; 0 leaves them out.
         region_gain: how much more the eyes and the mouth count.
     """
 
@@ -177,12 +154,10 @@ class OfflineContent(nn.Module):
         face: float = 2.0,
         image: float = 2.0,
         identity: float = 1.0,
-        close_up: float = 2.0,
         region_gain: float = 3.0,
     ):
         super().__init__()
-        self.pixel, self.face, self.image, self.identity = pixel, face, image, identity
-        self.close_up, self.region_gain = close_up, region_gain
+        self.pixel, self.face, self.image, self.identity, self.region_gain = pixel, face, image, identity, region_gain
         self.face_network = DlibFaceResNet()
         path = find_mobilenet()
         self.image_layers: nn.ModuleList | None = None
@@ -227,21 +202,17 @@ class OfflineContent(nn.Module):
             weights = region_weights(landmarks, fake.shape[-1], gain=self.region_gain)
         pixels = ((fake - real).abs() * weights).mean()
         face_maps, direction = self._face_maps(fake, landmarks)
-        face = _mean_relative_l1(face_maps, face_truth)
+        face = torch.stack([_relative_l1(a, b) for a, b in zip(face_maps, face_truth, strict=True)]).mean()
         identity = 0.5 * (direction - true_direction).square().sum(1).mean()  # 1 - cosine, exactly 0 for the truth
-        image = _mean_relative_l1(self._image_maps(fake), image_truth)
-        terms = {
+        image = torch.stack(
+            [_relative_l1(a, b) for a, b in zip(self._image_maps(fake), image_truth, strict=True)]
+        ).mean()
+        return {
             "pixel": self.pixel * pixels,
             "face": self.face * face,
             "image": self.image * image,
             "identity": self.identity * identity,
         }
-        if self.close_up:
-            with torch.no_grad():
-                near_truth = self._image_maps(close_ups(real, landmarks))
-            near = _mean_relative_l1(self._image_maps(close_ups(fake, landmarks)), near_truth)
-            terms["close_up"] = self.close_up * near
-        return terms
 
     def forward(
         self,
@@ -252,12 +223,8 @@ class OfflineContent(nn.Module):
         return torch.stack(list(self.terms(fake, real, landmarks).values())).sum()
 
 
-def make_content_loss(name: str, *, near: bool = True) -> PaperContent | OfflineContent:
+def make_content_loss(name: str) -> PaperContent | OfflineContent:
     """The content loss of that name: ``paper`` or ``offline``. What PyTorch draws next does not depend on it.
-
-    Args:
-        name: of the loss.
-        near: let ``offline`` look closely at eyes and mouth.
 
     Raises:
         UserError: if the name is unknown, or the weights it needs are missing.
@@ -266,7 +233,4 @@ def make_content_loss(name: str, *, near: bool = True) -> PaperContent | Offline
     if name not in known:
         raise UserError(f"perceptual is {name!r}; choose 'paper' or 'offline'")
     with torch.random.fork_rng(devices=[]):  # its networks are filled at random before their weights are read
-        content = known[name]()
-    if isinstance(content, OfflineContent) and not near:
-        content.close_up = 0.0
-    return content
+        return known[name]()

@@ -77,9 +77,7 @@ class FineTuning(LightningModule):
         self.discriminator.blocks = respectral(self.discriminator.blocks)
         self.start = self._frozen_copy() if config.pull else None
         self.averaged = self._frozen_copy()
-        self.content = make_content_loss(
-            config.perceptual, near=False
-        )  # a tenth of the time, for what nobody has measured yet
+        self.content = make_content_loss(config.perceptual)
         self.step = 0
         self.history: list[dict[str, float]] = []
 

@@ -13,7 +13,6 @@ from talkinghead.portrait.networks.vgg import VGG19_LAYERS, VGG19_MEAN_BGR, VGG1
 from talkinghead.portrait.training import content_loss as perceptual
 from talkinghead.portrait.training.content_loss import (
     OfflineContent,
-    close_ups,
     differentiated_at_once,
     make_content_loss,
     region_weights,
@@ -282,36 +281,9 @@ def test_without_mobilenet_the_face_network_sees_the_whole_frame(monkeypatch, sh
     assert loss.terms(*shifted)["image"] == pytest.approx(expected, rel=1e-3)
 
 
-def test_close_ups_show_each_eye_and_the_mouth_upright_and_enlarged():
-    landmarks = eyes_and_mouth(right=(0.3, 0.4), left=(0.7, 0.4), mouth=(0.5, 0.7))  # eyes .4 apart
-    across, down = torch.meshgrid(torch.arange(100), torch.arange(100), indexing="xy")
-    frame = torch.stack([(across + 0.5) / 100, (down + 0.5) / 100, torch.zeros(100, 100)])[None]
-    right, left, mouth = close_ups(frame, landmarks)
-    for cut, (x, y), half in ((right, (0.3, 0.4), 0.12), (left, (0.7, 0.4), 0.12), (mouth, (0.5, 0.7), 0.2)):
-        steps = (torch.arange(64) + 0.5) / 64 * 2 - 1
-        assert torch.allclose(cut[0], (x + half * steps).expand(64, 64), atol=1e-3)
-        assert torch.allclose(cut[1], (y + half * steps)[:, None].expand(64, 64), atol=1e-3)
-
-
-def test_a_wrong_mouth_counts_in_its_close_up_and_a_wrong_corner_does_not(offline):
-    landmarks = eyes_and_mouth(right=(0.35, 0.4), left=(0.65, 0.4), mouth=(0.5, 0.7))
-    truth = torch.rand(1, 3, 64, 64)
-    corner, mouth = truth.clone(), truth.clone()
-    corner[:, :, :8, :8] = 0
-    mouth[:, :, 41:49, 28:36] = 0
-    terms = [offline.terms(one, truth, landmarks)["close_up"] for one in (corner, mouth)]
-    assert terms[0] == 0 and terms[1] > 0.05
-
-
-def test_without_close_ups_the_other_terms_are_as_they_were(offline, shifted):
-    rest = make_content_loss("offline", near=False).terms(*shifted)
-    assert list(rest) == ["pixel", "face", "image", "identity"]
-    assert all(offline.terms(*shifted)[name] == pytest.approx(float(value), rel=1e-5) for name, value in rest.items())
-
-
 def test_the_terms_make_up_the_loss_and_have_the_weights_asked_for(offline, shifted, monkeypatch):
     terms = offline.terms(*shifted)
-    assert list(terms) == ["pixel", "face", "image", "identity", "close_up"]
+    assert list(terms) == ["pixel", "face", "image", "identity"]
     assert offline(*shifted) == pytest.approx(float(sum(terms.values())), rel=1e-5)
     for name, value in terms.items():
         monkeypatch.setattr(offline, name, 0.5 * getattr(offline, name))
