@@ -349,9 +349,8 @@ def _library_side(library: Library, avatar: gr.Dropdown) -> None:
 
     rename.click(changed(library.rename_avatar), [name, to], [name, avatar], api_name="rename")
     remove.click(changed(library.remove_avatar), name, [name, avatar], api_name="delete")
-    gr.context.Context.root_block.load(
-        lambda: gr.update(choices=library.avatars()), None, name, api_visibility="private"
-    )  # type: ignore[union-attr]
+    page = gr.context.Context.root_block
+    page.load(lambda: gr.update(choices=library.avatars()), None, name, api_visibility="private")  # type: ignore[union-attr]
 
 
 def _kept_clips(library: Library) -> None:

@@ -44,7 +44,7 @@ class OpenVinoNetwork:
 
     def __init__(self, avatar: Avatar, *, int8: bool = False, exact: bool = False):
         cores = torch.get_num_threads()
-        settings = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores}
+        settings: dict[str, int | str] = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores}
         if exact:
             settings["INFERENCE_PRECISION_HINT"] = "f32"
         self._compiled = need("openvino").Core().compile_model(openvino_model(avatar, int8=int8), "CPU", settings)

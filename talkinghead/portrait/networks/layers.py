@@ -254,7 +254,7 @@ def norm_scale_relu(
     kernel = x.device.type == "cpu" if kernel is None else kernel
     x = x.contiguous(memory_format=torch.channels_last)
     alike = len(scale) == 1 or scale.stride(0) == shift.stride(0) == 0
-    if torch.jit.is_tracing():  # into a graph for other runtimes, which know this operation
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]  # into a graph for other runtimes
         return F.instance_norm(x, eps=EPSILON).mul(scale[:, :, None, None]).add(shift[:, :, None, None]).relu()
     if kernel and alike and not torch.is_grad_enabled():  # one kernel does it all
         return normalised_by_kernel(x, scale[0], shift[0])[0].relu_()
