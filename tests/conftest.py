@@ -5,7 +5,11 @@ from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the suite is a CPU suite
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("busy machine", deadline=None)  # a core that is lent elsewhere is no fault
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")
