@@ -28,14 +28,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     person = feed_forward(head, read_photos([astronaut()]))
     inputs = [tuple(map(torch.from_numpy, pair)) for pair in calibration(person)]
     networks: dict[str, Any] = {
-        "torch": TorchNetwork(*person.ready("cpu", torch.float32)),  # type: ignore[arg-type]
-        "torch, bfloat16": TorchNetwork(*person_again(person).ready("cpu", torch.bfloat16)),  # type: ignore[arg-type]
+        "pytorch": TorchNetwork(*person.ready("cpu", torch.float32)),  # type: ignore[arg-type]
+        "pytorch, bfloat16": TorchNetwork(*person_again(person).ready("cpu", torch.bfloat16)),  # type: ignore[arg-type]
         "onnx": OnnxNetwork(person),
         "openvino, single": OpenVinoNetwork(person, exact=True),
         "openvino": OpenVinoNetwork(person),
         "openvino-int8": OpenVinoNetwork(person, int8=True),
     }
-    truth = [composited(networks["torch"](*pair), pair[1]) for pair in inputs]
+    truth = [composited(networks["pytorch"](*pair), pair[1]) for pair in inputs]
     spent: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(options.repeats):
         for name, network in networks.items():
